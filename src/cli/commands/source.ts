@@ -1,0 +1,76 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { failureOf } from "../../failure.js";
+import type { MigrateRequest } from "../../host/service.js";
+import { formatAddress } from "../../transport/address.js";
+import type { Arguments } from "../arguments.js";
+import { errorEvent } from "../error-event.js";
+import { EXIT } from "../exit-codes.js";
+import { HOST_OPTIONS, LISTEN_OPTION, TRANSFER_OPTIONS, valued } from "../options.js";
+import { runHost, type HostWork } from "../run-host.js";
+import type { Command } from "./command.js";
+
+const DEFAULT_AFTER_SECONDS = 2;
+
+export const source: Command = {
+  summary: "Run a guest, and migrate it when asked to",
+  options: {
+    guest: valued("Name of a built-in guest, or path of a module (required)"),
+    memory: valued("Guest memory, as 512MiB or 1GiB (required)"),
+    vcpus: valued("Threads that run the guest [1]"),
+    set: valued("key=value for the guest; repeat it for more"),
+    "migrate-to": valued("HOST:PORT of the destination to migrate to"),
+    after: valued(`Seconds to run before that [${String(DEFAULT_AFTER_SECONDS)}]`),
+    ...TRANSFER_OPTIONS,
+    ...LISTEN_OPTION,
+    ...HOST_OPTIONS,
+  },
+
+  run(args) {
+    const boot = {
+      program: args.required(args.program("guest"), "--guest kv"),
+      options: args.settings("set"),
+      memoryBytes: args.required(args.memory("memory"), "--memory 1GiB"),
+      vcpuCount: args.vcpus("vcpus") ?? 1,
+    };
+    const plan = readPlan(args);
+    const once = args.flag("once");
+    return runHost(args, "source", async (its) => {
+      const { guestId } = await its.host.bootGuest(boot);
+      if (plan === null) {
+        its.presenter.say(`to migrate: tristage migrate --from ${its.control} --to HOST:PORT`);
+        return null;
+      }
+      await delay(plan.afterSeconds * 1000, undefined, { signal: its.stop });
+      const started = await start(its, { ...plan.request, guestId });
+      return once && !started ? EXIT.FAILED : null;
+    });
+  },
+};
+
+/** The migration that the command line asks for, if any. */
+function readPlan(args: Arguments): { afterSeconds: number; request: MigrateRequest } | null {
+  args.onlyWith("migrate-to", ["after", "max-bandwidth", "channels"]);
+  const to = args.peerAddress("migrate-to");
+  if (to === undefined) return null;
+  return {
+    afterSeconds: args.seconds("after") ?? DEFAULT_AFTER_SECONDS,
+    request: {
+      to: formatAddress(to),
+      maxBandwidth: args.rate("max-bandwidth"),
+      channels: args.channels("channels"),
+    },
+  };
+}
+
+/** Starts the migration; one that cannot start leaves the guest running here. */
+async function start({ host, control, presenter }: HostWork, request: MigrateRequest) {
+  try {
+    await host.migrate(request);
+    return true;
+  } catch (error) {
+    presenter.show(errorEvent(failureOf(error)));
+    const again = `tristage migrate --from ${control} --to ${request.to}`;
+    presenter.say(`the guest goes on running here; to try again: ${again}`);
+    return false;
+  }
+}

@@ -1,0 +1,140 @@
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { text as readText } from "node:stream/consumers";
+import { z } from "zod";
+import { MigrationError } from "../failure.js";
+import type { HostEvent, HostStatus } from "../host/events.js";
+import type { MigrateRequest } from "../host/service.js";
+import { formatAddress, type Address } from "../transport/address.js";
+
+/** A host that does not answer at once is stuck; it has nothing to compute for these. */
+const ANSWER_TIMEOUT_MS = 5000;
+
+const refusal = z.object({ code: z.string(), text: z.string() });
+const answered = z.looseObject({ host: z.string(), guests: z.array(z.unknown()) });
+
+interface Call {
+  readonly method: "GET" | "POST" | "DELETE";
+  readonly path: string;
+  readonly body?: unknown;
+  readonly signal: AbortSignal;
+}
+
+/** A migration that runs on the host, as its caller sees it. */
+export interface FollowedMigration {
+  readonly migrationId: string;
+  /** Up to the report. Throws `CONNECTION_LOST` when the host goes away before. */
+  readonly events: AsyncIterable<HostEvent>;
+}
+
+/**
+ * Talks to a host's control endpoint. What the host refuses is thrown as `PEER_FAILED` with the host's own
+ * code; a host that cannot be reached as `CANNOT_CONNECT`.
+ */
+export class ControlClient {
+  private readonly where: string;
+
+  constructor(
+    private readonly address: Address,
+    private readonly token: string | null,
+  ) {
+    this.where = formatAddress(address);
+  }
+
+  async status(): Promise<HostStatus> {
+    const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+    const response = await this.call({ method: "GET", path: "/status", signal });
+    const status = await this.json(response);
+    if (!answered.safeParse(status).success) throw this.stranger("its status makes no sense");
+    return status as HostStatus;
+  }
+
+  /** Starts a migration and follows it; `signal` stops following, and the migration goes on. */
+  async migrate(request: MigrateRequest, signal: AbortSignal): Promise<FollowedMigration> {
+    const path = "/migrations?follow=true";
+    const response = await this.call({ method: "POST", path, body: request, signal });
+    const migrationId = response.headers.location?.split("/").at(-1);
+    if (migrationId === undefined) throw this.stranger("it does not name the migration");
+    return { migrationId, events: this.events(response) };
+  }
+
+  async cancel(migrationId: string): Promise<void> {
+    const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+    const path = `/migrations/${encodeURIComponent(migrationId)}`;
+    const response = await this.call({ method: "DELETE", path, signal });
+    response.resume();
+  }
+
+  private async *events(response: IncomingMessage): AsyncGenerator<HostEvent> {
+    let rest = "";
+    try {
+      for await (const chunk of response.setEncoding("utf8")) {
+        const lines = (rest + String(chunk)).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) yield JSON.parse(line) as HostEvent;
+      }
+    } catch (error) {
+      throw this.lost(error);
+    }
+  }
+
+  /** Sends one request; resolves with the response when the host agreed. */
+  private async call({ method, path, body, signal }: Call): Promise<IncomingMessage> {
+    const content = body === undefined ? undefined : JSON.stringify(body);
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const request = httpRequest(
+        {
+          ...{ host: this.address.host, port: this.address.port, method, path, signal },
+          agent: false,
+          headers: {
+            ...(this.token === null ? {} : { authorization: `Bearer ${this.token}` }),
+            ...(content === undefined ? {} : { "content-type": "application/json" }),
+          },
+        },
+        resolve,
+      );
+      request.once("error", (error) => {
+        reject(signal.aborted ? this.silent() : this.unreachable(error));
+      });
+      request.end(content);
+    });
+    const status = response.statusCode ?? 0;
+    if (status >= 200 && status < 300) return response;
+    const refused = refusal.safeParse(await this.json(response));
+    if (!refused.success) throw this.stranger(`HTTP status ${String(status)}`);
+    const { code, text } = refused.data;
+    throw new MigrationError({ code: "PEER_FAILED", peerCode: code, text });
+  }
+
+  /** The whole body; undefined when it is no JSON. */
+  private async json(response: IncomingMessage): Promise<unknown> {
+    const body = await readText(response).catch((error: unknown) => {
+      throw this.lost(error);
+    });
+    try {
+      return JSON.parse(body);
+    } catch {
+      return undefined;
+    }
+  }
+
+  private unreachable(error: Error): MigrationError {
+    const { code } = error as NodeJS.ErrnoException;
+    const cause = code ?? error.message;
+    return new MigrationError({ code: "CANNOT_CONNECT", address: this.where, cause });
+  }
+
+  private silent(): MigrationError {
+    const silentMs = ANSWER_TIMEOUT_MS;
+    return new MigrationError({ code: "PEER_SILENT", connection: "control", silentMs });
+  }
+
+  private lost(error: unknown): MigrationError {
+    const cause = error instanceof Error ? error.message : String(error);
+    return new MigrationError({ code: "CONNECTION_LOST", connection: "control", cause });
+  }
+
+  private stranger(detail: string): MigrationError {
+    const text = `${this.where} does not answer as a tristage host does (${detail}); check the address`;
+    return new MigrationError({ code: "PEER_FAILED", peerCode: "NOT_TRISTAGE", text });
+  }
+}

@@ -1,0 +1,77 @@
+import type { EventEmitter } from "node:events";
+import { describe, failureOf } from "../failure.js";
+import type { MigrateRequest } from "../host/service.js";
+import type { ControlClient, FollowedMigration } from "./control-client.js";
+import { errorEvent } from "./error-event.js";
+import { EXIT, exitCodeOfOutcome, type ExitCode } from "./exit-codes.js";
+import type { Presenter } from "./show/presenter.js";
+
+export interface FollowOptions {
+  readonly client: Pick<ControlClient, "migrate" | "cancel">;
+  readonly request: MigrateRequest;
+  readonly presenter: Presenter;
+  /** Emits `SIGINT`, as `process` does. */
+  readonly signals: Pick<EventEmitter, "on" | "off">;
+}
+
+/**
+ * Starts a migration on another host and shows it up to its report. The first Ctrl-C cancels it, the
+ * second leaves it to go on. Rejects when the host does not start it.
+ */
+export async function follow(options: FollowOptions): Promise<ExitCode> {
+  const { client, request, presenter, signals } = options;
+  const leaving = new AbortController();
+  const started = client.migrate(request, leaving.signal);
+  let pressed = false;
+  const left = new Promise<ExitCode>((resolve) => {
+    leaving.signal.addEventListener("abort", () => {
+      presenter.say("left; the migration goes on, and tristage status shows it");
+      resolve(EXIT.OTHER);
+    });
+  });
+  const interrupt = (): void => {
+    if (pressed) leaving.abort();
+    else void cancel(started, options);
+    pressed = true;
+  };
+  signals.on("SIGINT", interrupt);
+  try {
+    return await Promise.race([left, showToTheEnd(started, presenter)]);
+  } finally {
+    signals.off("SIGINT", interrupt);
+  }
+}
+
+async function showToTheEnd(
+  started: Promise<FollowedMigration>,
+  presenter: Presenter,
+): Promise<ExitCode> {
+  const { migrationId, events } = await started;
+  let cause = "it closed the connection";
+  try {
+    for await (const event of events) {
+      presenter.show(event);
+      if (event.event === "report") return exitCodeOfOutcome(event.outcome);
+    }
+  } catch (error) {
+    cause = describe(failureOf(error));
+  }
+  const text = `the source was lost before it said how the migration ended (${cause}); ask both hosts with tristage status`;
+  presenter.show({ event: "error", code: "CONNECTION_LOST", text, migrationId });
+  return EXIT.IN_DOUBT;
+}
+
+async function cancel(
+  started: Promise<FollowedMigration>,
+  { client, presenter }: FollowOptions,
+): Promise<void> {
+  try {
+    const { migrationId } = await started;
+    await client.cancel(migrationId);
+    presenter.say("cancelling the migration; the guest goes on running on the source");
+  } catch (error) {
+    presenter.say(
+      `cannot cancel: ${errorEvent(failureOf(error)).text}; Ctrl-C again leaves the migration to go on`,
+    );
+  }
+}

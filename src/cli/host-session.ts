@@ -1,0 +1,92 @@
+import { rm } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { openControlEndpoint, type ControlEndpoint } from "../host/control-endpoint.js";
+import { enterDirectory } from "../host/directory.js";
+import type { ListeningEvent } from "../host/events.js";
+import { Host } from "../host/host.js";
+import { formatAddress, type Address } from "../transport/address.js";
+import type { Arguments } from "./arguments.js";
+
+export type HostRole = "source" | "dest";
+
+const ANY_LOCAL_PORT: Address = { host: "127.0.0.1", port: 0 };
+
+/** What `tristage dest` and `tristage source` read alike. */
+export function readHostOptions(args: Arguments, role: HostRole) {
+  const listen = args.listenAddress("listen") ?? null;
+  return {
+    listen,
+    control: args.listenAddress("control") ?? ANY_LOCAL_PORT,
+    token: args.token("token-file"),
+    insecure: args.flag("insecure"),
+    state: stateDirectory(args.text("state-dir"), role, listen),
+  };
+}
+
+type HostSessionOptions = ReturnType<typeof readHostOptions>;
+
+/** A host with its control endpoint, entered where `tristage status` finds it. */
+export class HostSession {
+  private constructor(
+    readonly host: Host,
+    private readonly endpoint: ControlEndpoint,
+    private readonly closers: readonly (() => Promise<unknown>)[],
+  ) {}
+
+  static async open(options: HostSessionOptions, logger: Logger): Promise<HostSession> {
+    const { listen, control, token, insecure, state } = options;
+    const stateDirectory = state.path;
+    const shared = { token, insecure, logger };
+    const host = await Host.open({ listen, control, stateDirectory, ...shared });
+    try {
+      const endpoint = await openControlEndpoint(host, { address: control, ...shared });
+      const leaveDirectory = await enter(endpoint.address, logger);
+      return new HostSession(host, endpoint, [
+        leaveDirectory,
+        // The host first: whoever follows a migration then hears how it ended.
+        () => host.close(),
+        () => endpoint.close(),
+        // Nobody can come back to a host without an address of its own, so its journal ends with it.
+        async () => state.lasting || (await rm(stateDirectory, { recursive: true, force: true })),
+      ]);
+    } catch (error) {
+      await host.close();
+      throw error;
+    }
+  }
+
+  get listening(): ListeningEvent {
+    const { id, address } = this.host;
+    return {
+      event: "listening",
+      host: id,
+      address: address === null ? null : formatAddress(address),
+      control: formatAddress(this.endpoint.address),
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.closers) await close();
+  }
+}
+
+/** Where a host keeps its journal; `lasting` when a later host on the same address shall find it again. */
+function stateDirectory(chosen: string | undefined, role: HostRole, listen: Address | null) {
+  if (chosen !== undefined) return { path: chosen, lasting: true };
+  const configured = process.env["XDG_STATE_HOME"] ?? "";
+  const home = configured === "" ? join(homedir(), ".local", "state") : configured;
+  const lasting = listen !== null && listen.port !== 0;
+  const place = lasting ? formatAddress(listen).replaceAll(/[^\w.-]+/g, "-") : String(process.pid);
+  return { path: join(home, "tristage", `${role}-${place}`), lasting };
+}
+
+async function enter(control: Address, logger: Logger): Promise<() => Promise<void>> {
+  try {
+    return await enterDirectory(formatAddress(control));
+  } catch (error) {
+    logger.warn({ err: error }, "tristage status will not find this host without --from");
+    return () => Promise.resolve();
+  }
+}

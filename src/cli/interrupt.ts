@@ -1,0 +1,48 @@
+import type { Direction } from "../host/events.js";
+
+/** A migration under way, as far as Ctrl-C needs to know it. */
+export interface ActiveMigration {
+  readonly migrationId: string;
+  readonly direction: Direction;
+  readonly guestId: string;
+  readonly guest: string;
+  /** The furthest stage that it entered; null before the first. */
+  readonly stage: 1 | 2 | 3 | null;
+  /** A person has asked to cancel it. */
+  readonly cancelling: boolean;
+}
+
+/** What Ctrl-C does now. */
+export type Interrupt =
+  /** Cancels these migrations; their guests go on here. */
+  | { readonly action: "cancel"; readonly migrations: readonly ActiveMigration[] }
+  /** Says that these guests are between two hosts, and what a second Ctrl-C does. */
+  | { readonly action: "warn"; readonly migrations: readonly ActiveMigration[] }
+  /** Leaves, and loses guests that are between two hosts. */
+  | { readonly action: "abandon" }
+  | { readonly action: "close" };
+
+/** A second Ctrl-C within this time leaves although a guest is moving. */
+export const SECOND_PRESS_MS = 5000;
+
+/**
+ * A guest between two hosts would be lost with this process, so leaving it takes a second Ctrl-C. One that
+ * has not moved yet stays: its migration is cancelled. Without a migration the host closes.
+ */
+export function onInterrupt(
+  active: readonly ActiveMigration[],
+  sinceWarningMs: number | null,
+): Interrupt {
+  const moving = active.filter(isMoving);
+  if (moving.length > 0) {
+    const again = sinceWarningMs !== null && sinceWarningMs <= SECOND_PRESS_MS;
+    return again ? { action: "abandon" } : { action: "warn", migrations: moving };
+  }
+  const migrations = active.filter((it) => it.direction === "outgoing" && !it.cancelling);
+  return migrations.length > 0 ? { action: "cancel", migrations } : { action: "close" };
+}
+
+/** Whether the migration is past its point of no return. */
+export function isMoving({ stage }: ActiveMigration): boolean {
+  return stage !== null && stage > 1;
+}

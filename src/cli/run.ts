@@ -1,0 +1,68 @@
+import { readFileSync } from "node:fs";
+import yargs, { type Argv } from "yargs";
+import { z } from "zod";
+import { MigrationError } from "../failure.js";
+import { Arguments, usage } from "./arguments.js";
+import type { Command } from "./commands/command.js";
+import { dest } from "./commands/dest.js";
+import { guests } from "./commands/guests.js";
+import { migrate } from "./commands/migrate.js";
+import { source } from "./commands/source.js";
+import { status } from "./commands/status.js";
+import { errorEvent } from "./error-event.js";
+import { EXIT, EXIT_CODES_HELP, exitCodeOfFailure, type ExitCode } from "./exit-codes.js";
+import { printable } from "./show/sentences.js";
+
+const COMMANDS: Readonly<Record<string, Command>> = { dest, source, migrate, status, guests };
+
+/** Carries out one command line (without node and script) and says how the process shall end. */
+export async function run(words: readonly string[]): Promise<ExitCode> {
+  try {
+    const values = await parse(words);
+    const command = COMMANDS[String(values["_"][0])];
+    // Help and version were printed by the parser.
+    if (values["help"] === true || values["version"] === true || command === undefined) {
+      return EXIT.DONE;
+    }
+    return await command.run(new Arguments(values));
+  } catch (error) {
+    if (!(error instanceof MigrationError)) throw error;
+    const problem = errorEvent(error.failure);
+    process.stderr.write(`tristage: ${printable(problem.text)}\n`);
+    if (words.includes("--json")) process.stdout.write(`${JSON.stringify(problem)}\n`);
+    return exitCodeOfFailure(error.failure);
+  }
+}
+
+async function parse(words: readonly string[]) {
+  let parser: Argv = yargs([...words])
+    .scriptName("tristage")
+    .usage("$0 COMMAND: moves a running guest from one process to another")
+    .version(version())
+    .help()
+    .alias("help", "h")
+    .detectLocale(false)
+    .parserConfiguration({ "camel-case-expansion": false, "dot-notation": false })
+    .strict()
+    .demandCommand(1, 1, "name a command", "one command at a time")
+    .recommendCommands()
+    .epilogue(EXIT_CODES_HELP)
+    .exitProcess(false)
+    .fail((message: string | null, error: Error | undefined) => {
+      throw usage(`${error?.message ?? message ?? "bad usage"}; see ${helpFor(words)}`);
+    });
+  for (const [name, { summary, options }] of Object.entries(COMMANDS)) {
+    parser = parser.command(name, summary, (its) => its.options(options));
+  }
+  return parser.parseAsync();
+}
+
+function helpFor([word = ""]: readonly string[]): string {
+  return Object.hasOwn(COMMANDS, word) ? `tristage ${word} --help` : "tristage --help";
+}
+
+function version(): string {
+  const manifest = new URL("../../../package.json", import.meta.url);
+  const schema = z.object({ version: z.string() });
+  return schema.parse(JSON.parse(readFileSync(manifest, "utf8"))).version;
+}

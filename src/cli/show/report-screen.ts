@@ -1,0 +1,133 @@
+import type { Outcome, Report } from "../../protocol/report.js";
+import { formatBytes, formatCount, formatMs, formatRate } from "../../units.js";
+import { throughputChart } from "./chart.js";
+import { formatNumber, printable } from "./sentences.js";
+import type { Style } from "./style.js";
+
+const WIDTH = 80;
+const HEIGHT = 23;
+const CHART_HEIGHT = 5;
+/** Rows of a chart besides its height: the lowest value, and the marks. */
+const CHART_FOOT = 2;
+
+/** A report as it fits on one screen of 80 columns and 24 rows, with a row to spare for the prompt. */
+export function reportScreen(report: Report, style: Style): string[] {
+  const words = [
+    ...headline(report, style),
+    "",
+    ...table(report).map(([name, text]) => clip(`  ${name.padEnd(10)} ${text}`)),
+    "",
+    clip(`  guest op/s ${guestLine(report)}`),
+  ];
+  const height = Math.min(CHART_HEIGHT, HEIGHT - words.length - CHART_FOOT);
+  const chart = throughputChart(report, { width: WIDTH - 2, height });
+  return [...words, ...chart.map((line) => style("cyan", `  ${line}`))];
+}
+
+function headline(report: Report, style: Style): string[] {
+  const { algorithm, guest, outcome, failure } = report;
+  const good = outcome === "completed";
+  const title = `${good ? "✓" : "✗"} ${algorithm} migration of ${guest}: ${OUTCOME_WORDS[outcome]}`;
+  const lines = [style(["bold", good ? "green" : "red"], clip(title)), `  ${WHEREABOUTS[outcome]}`];
+  if (failure !== null) lines.push(...wrap(`why: ${failure.text} [${failure.code}]`, 3));
+  return lines;
+}
+
+const OUTCOME_WORDS: Readonly<Record<Outcome, string>> = {
+  completed: "completed",
+  failed: "failed",
+  cancelled: "cancelled",
+  inDoubt: "in doubt",
+  stranded: "stranded",
+};
+
+/** What has become of the guest. */
+const WHEREABOUTS: Readonly<Record<Outcome, string>> = {
+  completed: "the guest runs on the destination, whole; the source has released it",
+  failed: "the guest goes on running on the source",
+  cancelled: "the guest goes on running on the source",
+  inDoubt: "the guest is paused on the source: the destination may own it, nobody knows",
+  stranded: "the guest runs on the destination; pages it lacks are kept on the source",
+};
+
+function table(report: Report): [string, string][] {
+  const { times, downtimeParts: parts, pages, bytes, faults, verified } = report;
+  const ms = (value: number | null) => (value === null ? "–" : formatMs(value));
+  const n = formatNumber;
+  const bytesPerSecond = times.totalMs > 0 ? (bytes.wire / times.totalMs) * 1000 : 0;
+  const rows: [string, string][] = [
+    [
+      "total",
+      `${ms(times.totalMs)} = preparation ${ms(times.preparationMs)} + downtime ${ms(times.downtimeMs)} + resume ${ms(times.resumeMs)}`,
+    ],
+  ];
+  if (parts !== null) {
+    rows.push([
+      "downtime",
+      `pause ${ms(parts.pauseMs)} + collect ${ms(parts.collectMs)} + transfer ${ms(parts.transferMs)} + start ${ms(parts.startMs)}`,
+    ]);
+  }
+  rows.push(
+    [
+      "memory",
+      `${formatBytes(report.memoryBytes)}, ${n(pages.total)} pages, ${n(report.vcpuCount)} vCPU, ${report.tracker} tracking, generation ${n(report.generation)}`,
+    ],
+    [
+      "pages",
+      `${n(pages.transferred)} sent, ${n(pages.zero)} zero, no page more than ${n(pages.mostSendsOfOnePage)} times`,
+    ],
+    [
+      "stages",
+      `one ${n(pages.stageOne)} · dirty ${n(pages.dirty)} · three ${n(pages.stageThree)} · unchanged ${n(pages.unchanged)}`,
+    ],
+    [
+      "",
+      `pushed ${n(pages.pushed)} · pulled ${n(pages.pulled)} · prepulled ${n(pages.prepulled)} · torn ${n(pages.torn)}`,
+    ],
+    [
+      "wire",
+      `${formatBytes(bytes.wire)}, ${formatRate(bytesPerSecond)} over ${n(report.channels)} channels`,
+    ],
+    [
+      "faults",
+      `${n(faults.count)}, ${faults.networkFaultPercent.toFixed(2)} % of dirty pages waited for the network`,
+    ],
+    [
+      "",
+      `blocked ${ms(faults.blocktimeMs)}; p50 ${us(faults.latencyUs.p50)}, p99 ${us(faults.latencyUs.p99)}, max ${us(faults.latencyUs.max)}`,
+    ],
+    ["verified", `${n(verified.pages)} pages compared, ${n(verified.mismatches)} did not match`],
+  );
+  return rows;
+}
+
+function guestLine({ guestOps }: Report): string {
+  const { before, during, after, longestGapMs } = guestOps;
+  const gap = longestGapMs === null ? "" : `; longest gap ${formatMs(longestGapMs)}`;
+  return `before ${pace(before)}, during ${pace(during)}, after ${pace(after)}${gap}`;
+}
+
+function pace(perSecond: number | null): string {
+  return perSecond === null ? "–" : formatCount(perSecond).trimEnd();
+}
+
+function us(microseconds: number): string {
+  return formatMs(microseconds / 1000);
+}
+
+function clip(line: string): string {
+  const text = printable(line);
+  return text.length <= WIDTH ? text : `${text.slice(0, WIDTH - 1)}…`;
+}
+
+/** Breaks at spaces, indented; the last of `maximum` lines shows when something was cut. */
+function wrap(text: string, maximum: number): string[] {
+  const lines = [""];
+  for (const word of text.split(/\s+/)) {
+    const longer = `${lines.at(-1) ?? ""} ${word}`;
+    if (longer.length < WIDTH) lines[lines.length - 1] = longer;
+    else lines.push(` ${word}`);
+  }
+  const rest = lines.slice(maximum - 1).join("");
+  return [...lines.slice(0, maximum - 1), rest].filter(Boolean).map((line) => clip(` ${line}`));
+}

@@ -1,0 +1,91 @@
+import { AtomicPageBitmap, bitmapBytes } from "../memory/bitmap.js";
+import { SharedCounters } from "../memory/counters.js";
+
+const COUNTERS = [
+  /** Pages of stage one whose turn has come, whatever they were. */
+  "pagesPassed",
+  /** Pages with contents that came in stage one. */
+  "stageOnePages",
+  "tornPages",
+  "pulledPages",
+  "prepulledPages",
+  "pushedPages",
+  "unchangedPages",
+  /** Checksums compared, and those of stage three that did not match. */
+  "verifiedPages",
+  "mismatches",
+  "bytes",
+] as const;
+
+export type ArrivalCounter = (typeof COUNTERS)[number];
+
+/** The shared words of an arrival; all accessed with Atomics only. */
+const WORDS = {
+  /** Main thread: one of `STAGE`. Receivers look at it for each frame. */
+  STAGE: 0,
+  /** Receivers: pages that are still missing; whoever takes it to 0 says so. */
+  MISSING: 1,
+} as const;
+
+export const STAGE = { ONE: 1, THREE: 3 } as const;
+
+export interface ArrivalTablesHandle {
+  readonly pageCount: number;
+  readonly words: SharedArrayBuffer;
+  readonly claimed: SharedArrayBuffer;
+  readonly requested: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
+}
+
+/** What the threads of one incoming migration know together. */
+export class ArrivalTables {
+  /**
+   * Stage three: pages that some receiver is filling or has filled. Whoever sets a page's bit may write
+   * it, nobody else: so a page that the guest may have written is never written again by a receiver.
+   */
+  readonly claimed: AtomicPageBitmap;
+  readonly counters: SharedCounters<ArrivalCounter>;
+  private readonly words: Int32Array;
+
+  constructor(readonly handle: ArrivalTablesHandle) {
+    this.claimed = new AtomicPageBitmap(handle.pageCount, handle.claimed);
+    this.counters = new SharedCounters(COUNTERS, handle.counters);
+    this.words = new Int32Array(handle.words);
+  }
+
+  static create(pageCount: number): ArrivalTables {
+    const tables = new ArrivalTables({
+      pageCount,
+      words: new SharedArrayBuffer(8),
+      claimed: new SharedArrayBuffer(bitmapBytes(pageCount)),
+      requested: new SharedArrayBuffer(bitmapBytes(pageCount)),
+      counters: SharedCounters.createBuffer(COUNTERS),
+    });
+    Atomics.store(tables.words, WORDS.STAGE, STAGE.ONE);
+    return tables;
+  }
+
+  get stage(): number {
+    return Atomics.load(this.words, WORDS.STAGE);
+  }
+
+  /** Main thread, before the guest starts: from here on only claimed pages are written. */
+  enterStageThree(missingPages: number): void {
+    Atomics.store(this.words, WORDS.MISSING, missingPages);
+    Atomics.store(this.words, WORDS.STAGE, STAGE.THREE);
+  }
+
+  /** Pages that vCPUs had to ask for. */
+  requestedCount(): number {
+    return new AtomicPageBitmap(this.handle.pageCount, this.handle.requested).count();
+  }
+
+  get missingPages(): number {
+    return Atomics.load(this.words, WORDS.MISSING);
+  }
+
+  /** `count` missing pages have arrived; true for whoever brought the last. */
+  arrived(count: number): boolean {
+    return Atomics.sub(this.words, WORDS.MISSING, count) === count && count > 0;
+  }
+}

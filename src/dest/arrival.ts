@@ -1,0 +1,214 @@
+import { MigrationError } from "../failure.js";
+import { PAGE_BYTES } from "../memory/geometry.js";
+import { createPageKernel, type PageKernel } from "../memory/kernel.js";
+import type { GuestRam } from "../memory/ram.js";
+import { VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import { type PageRun, PURPOSE, RUN_KIND } from "../protocol/pages.js";
+import { type ArrivalCounter, type ArrivalTables, STAGE } from "./arrival-tables.js";
+import type { FrameHandler, IncomingFrame } from "./page-receiver.js";
+
+/** What an arrival tells its channel. */
+export interface ArrivalSink {
+  /** Stage one: these pages were written while they were sent; the source must know. */
+  torn(pages: readonly number[]): void;
+  /** The source may have that many more bytes under way. */
+  credit(bytes: number): void;
+  barrierPassed(pass: number): void;
+  /** Stage three: this page came corrupt. */
+  requestAgain(page: number): void;
+  /** No page is missing any more. */
+  whole(): void;
+}
+
+const ARRIVED_BY: Readonly<Record<number, ArrivalCounter>> = {
+  [PURPOSE.PUSH]: "pushedPages",
+  [PURPOSE.PREPULL]: "prepulledPages",
+  [PURPOSE.PULL]: "pulledPages",
+};
+
+/**
+ * Puts arriving pages into guest memory and verifies them. One per data connection, in its thread.
+ *
+ * In stage one the guest does not run here, so pages are simply written; a wrong checksum means that the
+ * page was written while it was sent. In stage three the guest runs: a page is written only by whoever
+ * claimed it, becomes visible only through the `arrived` bitmap after it was verified, and is never
+ * touched by a receiver again.
+ */
+export class Arrival implements FrameHandler {
+  readonly pageCount: number;
+  private readonly kernel: PageKernel;
+  private readonly bytes: Uint8Array;
+  /** Contents that nobody wants: of pages that are here already. */
+  private readonly scratch = new Uint8Array(PAGE_BYTES);
+  /** Stage three: pages of the frame under way that this thread has claimed. */
+  private readonly ours = new Set<number>();
+  /** Pages that failed their checksum once. */
+  private readonly suspects = new Set<number>();
+
+  constructor(
+    private readonly ram: GuestRam,
+    private readonly tables: ArrivalTables,
+    private readonly sink: ArrivalSink,
+  ) {
+    this.pageCount = ram.pageCount;
+    this.kernel = createPageKernel(ram.handle.memory);
+    this.bytes = new Uint8Array(ram.buffer);
+  }
+
+  place(frame: IncomingFrame): Uint8Array[] {
+    this.checkStage(frame);
+    const data = frame.runs.filter(({ kind }) => kind === RUN_KIND.DATA);
+    if (frame.purpose === PURPOSE.PASS) return data.map((run) => this.view(run));
+    this.claim(frame.runs);
+    return data.flatMap((run) => this.placeClaimed(run));
+  }
+
+  accept(frame: IncomingFrame): void {
+    this.tables.counters.add("bytes", frame.frameBytes);
+    if (frame.purpose === PURPOSE.PASS) this.acceptPass(frame);
+    else this.acceptMissing(frame);
+  }
+
+  barrier(pass: number): void {
+    this.sink.barrierPassed(pass);
+  }
+
+  private checkStage({ purpose }: IncomingFrame): void {
+    const isPass = purpose === PURPOSE.PASS;
+    if (isPass === (this.tables.stage === STAGE.ONE)) return;
+    const phase = isPass ? "draining" : "copying";
+    throw new MigrationError({ code: "MESSAGE_UNEXPECTED", message: "pages", phase });
+  }
+
+  private view({ firstPage, pageCount }: Omit<PageRun, "kind">): Uint8Array {
+    return Buffer.from(this.ram.buffer, firstPage * PAGE_BYTES, pageCount * PAGE_BYTES);
+  }
+
+  private acceptPass(frame: IncomingFrame): void {
+    const torn: number[] = [];
+    let passed = 0;
+    for (const { page, kind, low, high } of pagesOf(frame)) {
+      passed += 1;
+      if (kind === RUN_KIND.UNCHANGED) continue;
+      if (kind === RUN_KIND.ZERO) {
+        // Fresh memory is zero already; a page that came before may not be.
+        if (this.ram.arrived.has(page)) this.clear(page);
+      } else if (!this.matches(page, low, high)) {
+        torn.push(page);
+      }
+    }
+    for (const run of frame.runs) this.ram.arrived.addRange(run);
+    const { counters } = this.tables;
+    counters.add("pagesPassed", passed);
+    counters.add("stageOnePages", frame.checksums.length / 2);
+    counters.add("verifiedPages", frame.checksums.length / 2);
+    if (torn.length === 0) return;
+    counters.add("tornPages", torn.length);
+    this.sink.torn(torn);
+  }
+
+  /** Claims those pages of the runs that are missing; all of them, before any byte is written. */
+  private claim(runs: readonly PageRun[]): void {
+    this.ours.clear();
+    for (const { firstPage, pageCount } of runs) {
+      for (let page = firstPage; page < firstPage + pageCount; page += 1) {
+        if (this.tables.claimed.claim(page)) this.ours.add(page);
+      }
+    }
+  }
+
+  /** Claimed pages go to their place, the others to scratch; neighbours of a kind are joined. */
+  private placeClaimed({ firstPage, pageCount }: PageRun): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
+    const end = firstPage + pageCount;
+    let page = firstPage;
+    while (page < end) {
+      const start = page;
+      while (page < end && this.ours.has(page)) page += 1;
+      if (page > start) pieces.push(this.view({ firstPage: start, pageCount: page - start }));
+      else {
+        pieces.push(this.scratch);
+        page += 1;
+      }
+    }
+    return pieces;
+  }
+
+  private acceptMissing(frame: IncomingFrame): void {
+    const { counters } = this.tables;
+    let arrived = 0;
+    let verified = 0;
+    for (const { page, kind, low, high } of pagesOf(frame)) {
+      if (!this.ours.has(page)) continue;
+      if (kind === RUN_KIND.ZERO) {
+        this.clear(page);
+      } else {
+        verified += 1;
+        if (!this.matches(page, low, high)) {
+          this.suspect(page);
+          continue;
+        }
+      }
+      this.ram.arrived.claim(page);
+      arrived += 1;
+    }
+    this.wakeWaiters();
+    counters.add("verifiedPages", verified);
+    const unchanged = pagesOfKind(frame, RUN_KIND.UNCHANGED);
+    counters.add("unchangedPages", unchanged);
+    const counter = ARRIVED_BY[frame.purpose];
+    if (counter !== undefined) counters.add(counter, pagesOfKind(frame, RUN_KIND.DATA));
+    this.sink.credit(frame.frameBytes);
+    if (this.tables.arrived(arrived)) this.sink.whole();
+  }
+
+  /** A vCPU that waits announced its page before it looked at `arrived`, which is set by now. */
+  private wakeWaiters(): void {
+    const { words, vcpuCount } = this.ram;
+    for (let vcpu = 0; vcpu < vcpuCount; vcpu += 1) {
+      const at = vcpuWords(vcpu) + VCPU_WORDS.AWAITED;
+      const awaited = Atomics.load(words, at);
+      if (awaited === 0 || !this.ram.arrived.has(awaited - 1)) continue;
+      if (Atomics.compareExchange(words, at, awaited, 0) === awaited) Atomics.notify(words, at);
+    }
+  }
+
+  private suspect(page: number): void {
+    this.tables.counters.add("mismatches", 1);
+    if (this.suspects.has(page)) {
+      throw new MigrationError({ code: "PAGE_CORRUPT", pageIndex: page });
+    }
+    this.suspects.add(page);
+    this.tables.claimed.remove(page);
+    this.sink.requestAgain(page);
+  }
+
+  private matches(page: number, low: number, high: number): boolean {
+    const ours = this.kernel.checksumPage(page * PAGE_BYTES);
+    return ours === low && this.kernel.checksumHigh() === high;
+  }
+
+  private clear(page: number): void {
+    this.bytes.fill(0, page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+  }
+}
+
+/** Each page of a frame with its kind and checksum. */
+function* pagesOf(frame: IncomingFrame) {
+  let at = 0;
+  for (const { firstPage, pageCount, kind } of frame.runs) {
+    for (let page = firstPage; page < firstPage + pageCount; page += 1) {
+      const low = frame.checksums[at] ?? 0;
+      const high = frame.checksums[at + 1] ?? 0;
+      if (kind !== RUN_KIND.ZERO) at += 2;
+      yield { page, kind, low, high };
+    }
+  }
+}
+
+function pagesOfKind(frame: IncomingFrame, wanted: number): number {
+  return frame.runs.reduce(
+    (sum, { kind, pageCount }) => (kind === wanted ? sum + pageCount : sum),
+    0,
+  );
+}

@@ -1,0 +1,102 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { describe, type Failure, MigrationError } from "../failure.js";
+import { GuestRam } from "../memory/ram.js";
+import { encodeMessage } from "../protocol/codec.js";
+import { nextSequence } from "../protocol/frame.js";
+import { encodeWords, FRAME_TYPES } from "../protocol/pages.js";
+import { FIRST_DATA_SEQUENCE } from "../transport/attach.js";
+import { openInPlace } from "../transport/in-place.js";
+import { Arrival } from "./arrival.js";
+import { ArrivalTables } from "./arrival-tables.js";
+import type { ChannelReport, ChannelSeat, FaultLines } from "./channel-contract.js";
+import { PageReceiver } from "./page-receiver.js";
+
+/**
+ * Entry of a channel's thread: see channel-contract.ts. Bulk and urgent channels are alike; the urgent one
+ * also listens to the vCPUs' faults.
+ */
+const seat = workerData as ChannelSeat;
+const main = parentPort!;
+const ram = new GuestRam(seat.ram);
+
+let sequence = 0;
+let ended = false;
+
+function send(type: number, words: readonly number[]): void {
+  socket.write(encodeWords(type, sequence, words));
+  sequence = nextSequence(sequence);
+}
+
+function report(message: ChannelReport): void {
+  main.postMessage(message);
+}
+
+function end(failure: Failure): void {
+  if (ended) return;
+  ended = true;
+  report({ type: "failed", failure });
+}
+
+const arrival = new Arrival(ram, new ArrivalTables(seat.tables), {
+  torn: (pages) => {
+    send(FRAME_TYPES.TORN, pages);
+  },
+  credit: (bytes) => {
+    send(FRAME_TYPES.CREDIT, [bytes]);
+  },
+  barrierPassed: (pass) => {
+    send(FRAME_TYPES.BARRIER_PASSED, [pass]);
+  },
+  requestAgain: (page) => {
+    send(FRAME_TYPES.REQUEST, [page, 1]);
+  },
+  whole: () => {
+    report({ type: "whole" });
+  },
+});
+const receiver = new PageReceiver(arrival, FIRST_DATA_SEQUENCE);
+
+/** Where bytes go that come after a failure. */
+const discard = new Uint8Array(64 * 1024);
+
+const socket = openInPlace(seat.fd, {
+  next: () => (ended ? discard : receiver.next()),
+  filled: (byteCount) => {
+    if (ended) return;
+    try {
+      receiver.filled(byteCount);
+    } catch (error) {
+      if (!(error instanceof MigrationError)) throw error;
+      end(error.failure);
+      const text = describe(error.failure);
+      socket.end(encodeMessage("failed", { code: error.failure.code, text }, sequence));
+    }
+  },
+});
+
+function lose(cause: string): void {
+  const { missingBytes } = receiver;
+  if (missingBytes > 0) end({ code: "FRAME_TRUNCATED", missingBytes });
+  else end({ code: "CONNECTION_LOST", connection: seat.channel, cause });
+}
+
+socket.on("error", (error) => {
+  lose(error.message);
+});
+socket.on("end", () => {
+  lose("the other side closed it");
+});
+socket.on("close", () => {
+  lose("it was closed");
+});
+
+main.on("message", ({ doorbells }: FaultLines) => {
+  for (const doorbell of doorbells) {
+    doorbell.on("message", (page: number) => {
+      send(FRAME_TYPES.REQUEST, [page, 0]);
+    });
+  }
+});
+
+socket.write(encodeMessage("attached", {}, sequence));
+sequence = nextSequence(sequence);

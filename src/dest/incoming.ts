@@ -1,0 +1,394 @@
+import { MessageChannel, Worker } from "node:worker_threads";
+import type { Clock } from "../clock.js";
+import { type Failure, failureOf, MigrationError } from "../failure.js";
+import { type CpuStates, Guest, type GuestSpec } from "../guest/guest.js";
+import { BIN_MS, type ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
+import type { FaultLine } from "../guest/vcpu-contract.js";
+import { PageBitmap } from "../memory/bitmap.js";
+import type { GuestRam } from "../memory/ram.js";
+import { ABSENT } from "../memory/words.js";
+import { unpackCpu } from "../protocol/codec.js";
+import type { Message, MessageBody } from "../protocol/messages.js";
+import type { Report } from "../protocol/report.js";
+import type { ControlConnection } from "../transport/control-connection.js";
+import { ArrivalTables } from "./arrival-tables.js";
+import type { ChannelReport, ChannelSeat, FaultLines } from "./channel-contract.js";
+import {
+  advance,
+  type DestEffect,
+  type DestEvent,
+  type DestPhase,
+  stageOf,
+  wirePhase,
+} from "./phase.js";
+import { Publisher } from "./publisher.js";
+
+/** After the last page the guest is watched this long, to see it back at speed. */
+const OBSERVE_MS = 1000;
+const PROGRESS_INTERVAL_MS = 200;
+/** Of a long stage three the report keeps the first bins; see the limit of `summary`. */
+const MAX_SUMMARY_BINS = 50_000;
+
+/** How far the stage under way is. */
+export interface IncomingProgress {
+  readonly stage: 1 | 2 | 3;
+  readonly pagesDone: number;
+  readonly pagesTotal: number;
+  /** Page bytes of the whole migration until now. */
+  readonly bytes: number;
+  readonly guestOpsPerSecond: number | null;
+  readonly faults: number;
+}
+
+/** What the host is told, and what it does for an incoming migration. */
+export interface IncomingHost {
+  readonly clock: Clock;
+  /** That this host owns the guest from this generation on; on disk when it returns. */
+  journalRunning(generation: number): void;
+  phaseChanged(phase: DestPhase): void;
+  progressed(progress: IncomingProgress): void;
+  guestFailed(failure: Failure): void;
+  reported(report: Report): void;
+}
+
+/** A switchover message that makes sense. */
+interface Switchover {
+  readonly generation: number;
+  readonly states: CpuStates;
+  readonly dirty: PageBitmap;
+  readonly receivedMs: number;
+}
+
+function wrongSwitchover(detail: string): MigrationError {
+  return new MigrationError({ code: "MESSAGE_MALFORMED", message: "switchover", detail });
+}
+
+/** One incoming migration: performs what `advance` (phase.ts) decides. */
+export class Incoming {
+  phase: DestPhase = { name: "receiving" };
+  readonly tables: ArrivalTables;
+  guest: Guest | undefined;
+  throughput: ThroughputRecorder | undefined;
+  private readonly channels = new Map<string, Worker>();
+  private readonly doorbells: FaultLines["doorbells"][number][] = [];
+  private switchover: Switchover | undefined;
+  private firstOperationMs = 0;
+  private publisher: Publisher | undefined;
+  private dirtyPages = 0;
+  private readonly progressTimer: NodeJS.Timeout;
+
+  constructor(
+    readonly migrationId: string,
+    readonly session: Uint8Array,
+    readonly spec: GuestSpec,
+    readonly generation: number,
+    private readonly channelCount: number,
+    readonly ram: GuestRam,
+    private readonly control: ControlConnection,
+    private readonly host: IncomingHost,
+  ) {
+    this.tables = ArrivalTables.create(ram.pageCount);
+    this.progressTimer = setInterval(() => {
+      this.tick();
+    }, PROGRESS_INTERVAL_MS);
+    this.progressTimer.unref();
+    control.attend({
+      phase: () => wirePhase(this.phase),
+      message: (message) => {
+        this.take(message);
+      },
+      lost: (failure) => {
+        this.happen({ type: "failed", failure });
+      },
+    });
+  }
+
+  /** Gives a data connection its thread. Throws CHANNEL_UNKNOWN or CHANNEL_TAKEN. */
+  checkChannel(channel: string): void {
+    const known = channel === "urgent" || this.bulkNames().includes(channel);
+    if (!known) throw new MigrationError({ code: "CHANNEL_UNKNOWN", channel });
+    if (this.channels.has(channel)) throw new MigrationError({ code: "CHANNEL_TAKEN", channel });
+  }
+
+  /** Starts the thread of a channel that passed `checkChannel`, on descriptor `fd`. */
+  adoptChannel(channel: string, fd: number): void {
+    const seat: ChannelSeat = {
+      fd,
+      channel,
+      ram: this.ram.handle,
+      tables: this.tables.handle,
+    };
+    const worker = new Worker(new URL("channel-thread.js", import.meta.url), {
+      workerData: seat,
+      name: channel,
+    });
+    this.channels.set(channel, worker);
+    worker.on("message", (report: ChannelReport) => {
+      if (report.type === "whole") void this.finish();
+      else this.happen({ type: "failed", failure: report.failure });
+    });
+    worker.on("error", (error) => {
+      const failure = { code: "THREAD_DIED", thread: channel, cause: error.message } as const;
+      this.happen({ type: "failed", failure });
+    });
+    if (channel === "urgent") this.connectFaultLines();
+  }
+
+  /** Whether this host owns the guest: the answer to `ask`. */
+  get hasTakenOver(): boolean {
+    const { phase } = this;
+    if (phase.name === "ended") return phase.guestIsHere;
+    return phase.name !== "receiving" && phase.name !== "ready";
+  }
+
+  /** Ends the migration from this side; the guest that is already here stays. */
+  abandon(failure: Failure): void {
+    this.happen({ type: "failed", failure });
+  }
+
+  private bulkNames(): string[] {
+    return Array.from({ length: this.channelCount }, (_, index) => `bulk-${String(index)}`);
+  }
+
+  private take(message: Message): void {
+    switch (message.name) {
+      case "prepare":
+        this.happen({ type: "prepare" });
+        break;
+      case "switchover":
+        this.takeSwitchover(message.body);
+        break;
+      case "cancel":
+        this.happen({ type: "failed", failure: { code: "CANCELLED", by: message.body.by } });
+        break;
+      case "failed": {
+        const { code, text } = message.body;
+        this.happen({ type: "failed", failure: { code: "PEER_FAILED", peerCode: code, text } });
+        break;
+      }
+      case "report":
+        this.host.reported(message.body.report);
+        this.happen({ type: "reported" });
+        break;
+      default:
+        // `decodeMessage` lets nothing else through to a destination.
+        break;
+    }
+  }
+
+  private happen(event: DestEvent): void {
+    const [next, effects] = advance(this.phase, event);
+    const changed = next !== this.phase;
+    this.phase = next;
+    if (changed) this.host.phaseChanged(next);
+    for (const effect of effects) this.perform(effect);
+  }
+
+  private perform(effect: DestEffect): void {
+    switch (effect.type) {
+      case "startVcpus":
+        void this.attempt(() => this.startVcpus());
+        break;
+      case "sayPrepared":
+        this.control.send("prepared", {});
+        break;
+      case "takeOver":
+        void this.attempt(() => this.takeOver());
+        break;
+      case "sayRunning":
+        this.sayRunning();
+        break;
+      case "sayComplete":
+        this.sayComplete();
+        break;
+      case "free":
+        void this.free();
+        break;
+      case "close":
+        this.close(effect.failure);
+        break;
+    }
+  }
+
+  private async attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.happen({ type: "failed", failure: failureOf(error) });
+    }
+  }
+
+  private async startVcpus(): Promise<void> {
+    const lines = Array.from({ length: this.spec.vcpuCount }, (): FaultLine => {
+      const { port1, port2 } = new MessageChannel();
+      this.doorbells.push(port1);
+      return { doorbell: port2, requested: this.tables.handle.requested };
+    });
+    this.guest = await Guest.create(
+      this.spec,
+      this.ram,
+      (failure) => {
+        this.host.guestFailed(failure);
+      },
+      lines,
+    );
+    this.connectFaultLines();
+    this.happen({ type: "prepared" });
+  }
+
+  /** Once there are both an urgent channel and vCPUs. */
+  private connectFaultLines(): void {
+    const urgent = this.channels.get("urgent");
+    if (urgent === undefined || this.doorbells.length === 0) return;
+    const doorbells = this.doorbells.splice(0);
+    const message: FaultLines = { type: "faultLines", doorbells };
+    urgent.postMessage(message, doorbells);
+  }
+
+  /**
+   * The point of no return: everything that can be wrong is found before it, so that a source that asks is
+   * told the truth.
+   */
+  private takeSwitchover(body: MessageBody<"switchover">): void {
+    try {
+      const receivedMs = this.host.clock.nowMs();
+      const { guest } = this;
+      // In this phase the vCPU threads are there.
+      if (guest === undefined) throw new RangeError("a switchover came before the vCPUs were ready");
+      this.switchover = { ...this.checkSwitchover(body), receivedMs };
+      guest.adopt(this.switchover.states);
+      this.throughput = new ThroughputRecorder(() => guest.operations(), this.host.clock);
+      this.host.journalRunning(body.generation);
+      this.happen({ type: "switchover", generation: body.generation });
+    } catch (error) {
+      this.happen({ type: "failed", failure: failureOf(error) });
+    }
+  }
+
+  private checkSwitchover(body: MessageBody<"switchover">): Omit<Switchover, "receivedMs"> {
+    const { vcpuCount } = this.spec;
+    const { generation, operations } = body;
+    const counts = body.cpus.length === vcpuCount && operations.length === vcpuCount;
+    if (generation !== this.generation || !counts) {
+      throw wrongSwitchover("its generation or its number of vCPUs is not what hello said");
+    }
+    const dirty = PageBitmap.fromBytes(this.ram.pageCount, body.dirty);
+    if (dirty === undefined) throw wrongSwitchover("its bitmap is not one of this guest's pages");
+    // Whatever is not dirty must have come in stage one.
+    if (!this.ram.arrived.subtract(dirty)) {
+      throw wrongSwitchover("pages are neither dirty nor have they been sent");
+    }
+    return { generation, states: { cpus: body.cpus.map(unpackCpu), operations }, dirty };
+  }
+
+  /** Stage two, as short as can be. The guest's memory is ours alone until the threads start. */
+  private async takeOver(): Promise<void> {
+    const { switchover, ram, guest } = this;
+    if (switchover === undefined || guest === undefined) return;
+    const { dirty, states } = switchover;
+    for (const page of dirty.pages()) ram.stamps[page] = ABSENT;
+    const missing = dirty.count();
+    this.dirtyPages = missing;
+    this.tables.claimed.setComplement(dirty);
+    this.tables.enterStageThree(missing);
+    this.publisher = new Publisher(ram, dirty);
+    // The vCPUs see all of the above: they are started by a message that is sent after it.
+    this.firstOperationMs = await guest.start(states);
+    this.publisher.start();
+    this.happen({ type: "started" });
+    if (missing === 0) await this.finish();
+  }
+
+  private sayRunning(): void {
+    const { switchover } = this;
+    if (switchover === undefined) return;
+    this.control.send("running", {
+      generation: switchover.generation,
+      receivedMs: switchover.receivedMs,
+      firstOperationMs: this.firstOperationMs,
+    });
+  }
+
+  private tick(): void {
+    const stage = stageOf(this.phase);
+    if (stage === null) return;
+    const { counters, missingPages } = this.tables;
+    const faults = this.guest?.faults().count ?? 0;
+    const operationsPerSecond = this.throughput?.recentRate() ?? 0;
+    const isHere = stage === 3;
+    this.host.progressed({
+      stage,
+      pagesDone: isHere ? this.dirtyPages - missingPages : counters.read("pagesPassed"),
+      pagesTotal: isHere ? this.dirtyPages : this.ram.pageCount,
+      bytes: counters.read("bytes"),
+      guestOpsPerSecond: isHere ? operationsPerSecond : null,
+      faults,
+    });
+    if (isHere) this.control.send("progress", { missingPages, operationsPerSecond, faults });
+  }
+
+  private async finish(): Promise<void> {
+    this.publisher?.stop();
+    await this.publisher?.publish();
+    this.happen({ type: "whole" });
+  }
+
+  private sayComplete(): void {
+    clearInterval(this.progressTimer);
+    const { counters } = this.tables;
+    const faults = this.guest?.faults() ?? { count: 0, blockedMs: 0 };
+    this.control.send("complete", {
+      completedMs: this.host.clock.nowMs(),
+      pulled: counters.read("pulledPages"),
+      prepulled: counters.read("prepulledPages"),
+      pushed: counters.read("pushedPages"),
+      unchanged: counters.read("unchangedPages"),
+      verifiedPages: counters.read("verifiedPages"),
+      mismatches: counters.read("mismatches"),
+      faults: faults.count,
+      networkFaults: this.tables.requestedCount(),
+      blockedMs: faults.blockedMs,
+    });
+    const timer = setTimeout(() => {
+      this.sendSummary();
+    }, OBSERVE_MS);
+    timer.unref();
+  }
+
+  private sendSummary(): void {
+    const latency = this.guest?.latencyUs;
+    const measured = latency !== undefined && latency.count > 0;
+    this.control.send("summary", {
+      latencyUs: {
+        p50: measured ? latency.percentile(50) : 0,
+        p90: measured ? latency.percentile(90) : 0,
+        p99: measured ? latency.percentile(99) : 0,
+        max: measured ? latency.max : 0,
+      },
+      bins: this.bins().map(([startMs, operations]) => [startMs, operations]),
+    });
+  }
+
+  private bins(): readonly ThroughputBin[] {
+    return (this.throughput?.since(this.firstOperationMs - BIN_MS) ?? []).slice(
+      0,
+      MAX_SUMMARY_BINS,
+    );
+  }
+
+  private async free(): Promise<void> {
+    await this.guest?.dispose();
+    this.guest = undefined;
+  }
+
+  private close(failure: Failure | null): void {
+    clearInterval(this.progressTimer);
+    if (failure === null) this.control.close();
+    else this.control.fail(failure);
+    for (const worker of this.channels.values()) {
+      worker.removeAllListeners();
+      void worker.terminate();
+    }
+    this.channels.clear();
+  }
+}

@@ -1,0 +1,53 @@
+import type { PageBitmap } from "../memory/bitmap.js";
+import { openEpoch, whenEpochHolds } from "../memory/epoch.js";
+import type { GuestRam } from "../memory/ram.js";
+import { NEVER } from "../memory/words.js";
+
+/**
+ * How often arrived pages are published. Until then an access to them costs one atomic load more, so there
+ * is no hurry.
+ */
+const PUBLISH_INTERVAL_MS = 20;
+
+/**
+ * Turns the stamp of arrived pages from `ABSENT` to present, for every vCPU at once.
+ *
+ * A stamp is read plainly, so it may turn only when every vCPU is sure to see the page behind it: when
+ * each has passed a safepoint since the page was filled. An epoch opened after the page arrived
+ * gives just that (epoch.ts, 3).
+ */
+export class Publisher {
+  private timer: NodeJS.Timeout | undefined;
+  private underWay: Promise<void> = Promise.resolve();
+
+  /** `missing` is given over: the pages whose stamp is `ABSENT`. */
+  constructor(
+    private readonly ram: GuestRam,
+    private readonly missing: PageBitmap,
+  ) {}
+
+  start(): void {
+    this.timer = setInterval(() => {
+      void this.publish();
+    }, PUBLISH_INTERVAL_MS);
+    this.timer.unref();
+  }
+
+  /** Publishes every page that has arrived until now. */
+  publish(): Promise<void> {
+    this.underWay = this.underWay.then(() => this.publishArrived());
+    return this.underWay;
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  private async publishArrived(): Promise<void> {
+    const pages = this.ram.arrived.takeFrom(this.missing);
+    if (pages.length === 0) return;
+    const { words, vcpuCount, stamps } = this.ram;
+    await whenEpochHolds(words, vcpuCount, openEpoch(words));
+    for (const page of pages) stamps[page] = NEVER;
+  }
+}

@@ -1,0 +1,255 @@
+import { once } from "node:events";
+import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+import { Worker } from "node:worker_threads";
+import { type Failure, MigrationError } from "../failure.js";
+import type { GuestRam } from "../memory/ram.js";
+import { REQUEST, VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import type { GuestOptions } from "./program.js";
+import type { FaultLine, VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
+
+/** What a guest is, on whichever host it stands. */
+export interface GuestSpec {
+  readonly guestId: string;
+  /** The program's own name, for people. */
+  readonly name: string;
+  /** As `loadProgram` takes it: `builtin:NAME` or an absolute path. */
+  readonly program: string;
+  readonly programSha256: string | null;
+  readonly options: GuestOptions;
+  readonly ramBytes: number;
+  readonly vcpuCount: number;
+}
+
+/** A guest that stands still: all that it is besides its memory. */
+export interface CpuStates {
+  readonly cpus: readonly object[];
+  /** Operations of each vCPU since the guest was born. */
+  readonly operations: readonly number[];
+}
+
+/**
+ * The vCPU threads of one guest, as the host's main thread drives them. Between `create` and `start` they
+ * are parked.
+ */
+export class Guest {
+  private readonly lastSeen: number[];
+  private counted = 0;
+  private stopped = false;
+
+  private constructor(
+    readonly spec: GuestSpec,
+    readonly ram: GuestRam,
+    /** Microseconds of each fault. */
+    readonly latencyUs: RecordableHistogram,
+    private readonly vcpus: readonly VcpuThread[],
+  ) {
+    this.lastSeen = vcpus.map(() => 0);
+  }
+
+  /**
+   * Starts the threads and resolves when each has loaded the program. `failed` hears of a guest that
+   * throws or a thread that dies, once it was created. `faultLines` has one for each vCPU of a guest that is to
+   * arrive. Rejects with what `loadProgram` throws, or GUEST_SETTING.
+   */
+  static async create(
+    spec: GuestSpec,
+    ram: GuestRam,
+    failed: (failure: Failure) => void,
+    faultLines: readonly FaultLine[] = [],
+  ): Promise<Guest> {
+    const latencyUs = createHistogram();
+    const threads = Array.from({ length: spec.vcpuCount }, (_, vcpu) => {
+      const seat: VcpuSeat = {
+        ram: ram.handle,
+        vcpu,
+        program: spec.program,
+        options: spec.options,
+        faults: faultLines[vcpu] ?? null,
+        latencyUs,
+      };
+      return new VcpuThread(seat, failed);
+    });
+    try {
+      await Promise.all(threads.map((thread) => thread.next("ready")));
+    } catch (error) {
+      await Promise.all(threads.map((thread) => thread.terminate()));
+      throw error;
+    }
+    return new Guest(spec, ram, latencyUs, threads);
+  }
+
+  /** Fills fresh memory; rejects with GUEST_THREW or GUEST_SETTING. */
+  async boot(): Promise<CpuStates> {
+    const [first] = this.vcpus;
+    const booted = await first!.ask({ type: "boot" }, "booted");
+    if (booted.cpus.length !== this.spec.vcpuCount) {
+      const text = `boot returned ${String(booted.cpus.length)} CPU states for ${String(this.spec.vcpuCount)} vCPUs`;
+      throw new MigrationError({
+        code: "GUEST_THREW",
+        guest: this.spec.name,
+        during: "boot",
+        text,
+      });
+    }
+    return { cpus: booted.cpus, operations: booted.cpus.map(() => 0) };
+  }
+
+  /** Counts operations from those of `states` on; before `start`, for a guest that was not born here. */
+  adopt({ operations }: CpuStates): void {
+    this.counted = sum(operations);
+    this.vcpus.forEach((_, vcpu) => {
+      const count = (operations[vcpu] ?? 0) | 0;
+      this.lastSeen[vcpu] = count;
+      Atomics.store(this.ram.words, this.word(vcpu, "OPERATIONS"), count);
+    });
+  }
+
+  /** Runs from `states`; resolves with the time of the first operation of any vCPU. */
+  async start(states: CpuStates): Promise<number> {
+    const started = this.vcpus.map((thread, vcpu) =>
+      thread.ask(
+        {
+          type: "start",
+          cpu: states.cpus[vcpu] ?? {},
+          operations: states.operations[vcpu] ?? 0,
+        },
+        "started",
+      ),
+    );
+    return (await Promise.any(started)).firstOperationMs;
+  }
+
+  /** Stops every vCPU at a safepoint; resolves with the time when the last one stood. */
+  async pause(): Promise<CpuStates & { readonly pausedMs: number }> {
+    const paused = this.vcpus.map((thread) => thread.next("paused"));
+    this.request(REQUEST.PAUSE);
+    const all = await Promise.all(paused);
+    return {
+      cpus: all.map((it) => it.cpu),
+      operations: all.map((it) => it.operations),
+      pausedMs: Math.max(...all.map((it) => it.pausedMs)),
+    };
+  }
+
+  /** Lets a paused guest go on. */
+  resume(): void {
+    this.request(REQUEST.RUN);
+  }
+
+  /** Operations of all vCPUs since birth. To be read at least once a second while the guest runs. */
+  operations(): number {
+    this.vcpus.forEach((_, vcpu) => {
+      const now = Atomics.load(this.ram.words, this.word(vcpu, "OPERATIONS"));
+      this.counted += (now - (this.lastSeen[vcpu] ?? 0)) >>> 0;
+      this.lastSeen[vcpu] = now;
+    });
+    return this.counted;
+  }
+
+  /** Accesses that found their page missing, and the milliseconds that vCPUs waited for them. */
+  faults(): { readonly count: number; readonly blockedMs: number } {
+    let count = 0;
+    let blockedMs = 0;
+    this.vcpus.forEach((_, vcpu) => {
+      count += Atomics.load(this.ram.words, this.word(vcpu, "FAULTS")) >>> 0;
+      blockedMs += (Atomics.load(this.ram.words, this.word(vcpu, "BLOCKED_US")) >>> 0) / 1000;
+    });
+    return { count, blockedMs };
+  }
+
+  /** Ends the threads, wherever they are. Idempotent. */
+  async dispose(): Promise<void> {
+    if (this.stopped) return;
+    this.stopped = true;
+    await Promise.all(this.vcpus.map((thread) => thread.terminate()));
+  }
+
+  private request(value: number): void {
+    this.vcpus.forEach((_, vcpu) => {
+      const at = this.word(vcpu, "REQUEST");
+      Atomics.store(this.ram.words, at, value);
+      Atomics.notify(this.ram.words, at);
+    });
+  }
+
+  private word(vcpu: number, name: keyof typeof VCPU_WORDS): number {
+    return vcpuWords(vcpu) + VCPU_WORDS[name];
+  }
+}
+
+type ReportOf<Type extends VcpuReport["type"]> = Extract<VcpuReport, { type: Type }>;
+
+/** One worker, and the reports that somebody waits for. */
+class VcpuThread {
+  private readonly worker: Worker;
+  private readonly waiting = new Map<
+    VcpuReport["type"],
+    { resolve: (report: VcpuReport) => void; reject: (error: Error) => void }
+  >();
+  private ended = false;
+
+  constructor(
+    seat: VcpuSeat,
+    private readonly failed: (failure: Failure) => void,
+  ) {
+    this.worker = new Worker(new URL("vcpu-thread.js", import.meta.url), {
+      workerData: seat,
+      transferList: seat.faults === null ? [] : [seat.faults.doorbell],
+      name: `vcpu-${String(seat.vcpu)}`,
+    });
+    this.worker.on("message", (report: VcpuReport) => {
+      this.take(report);
+    });
+    this.worker.on("error", (error) => {
+      this.fail({ code: "THREAD_DIED", thread: "vCPU", cause: error.message });
+    });
+    this.worker.on("exit", (code) => {
+      this.fail({ code: "THREAD_DIED", thread: "vCPU", cause: `exit code ${String(code)}` });
+    });
+  }
+
+  /** Resolves with the next report of this type; rejects when the thread fails first. */
+  next<Type extends VcpuReport["type"]>(type: Type): Promise<ReportOf<Type>> {
+    return new Promise((resolve, reject) => {
+      this.waiting.set(type, { resolve: resolve as (report: VcpuReport) => void, reject });
+    });
+  }
+
+  ask<Type extends VcpuReport["type"]>(command: VcpuCommand, type: Type): Promise<ReportOf<Type>> {
+    const answer = this.next(type);
+    this.worker.postMessage(command);
+    return answer;
+  }
+
+  async terminate(): Promise<void> {
+    if (this.ended) return;
+    this.ended = true;
+    const exit = once(this.worker, "exit");
+    await this.worker.terminate();
+    await exit;
+  }
+
+  private take(report: VcpuReport): void {
+    if (report.type === "failed") {
+      this.fail(report.failure);
+      return;
+    }
+    this.waiting.get(report.type)?.resolve(report);
+    this.waiting.delete(report.type);
+  }
+
+  /** Tells those who wait; with nobody waiting, whoever owns the guest. */
+  private fail(failure: Failure): void {
+    if (this.ended) return;
+    this.ended = true;
+    const waiting = [...this.waiting.values()];
+    this.waiting.clear();
+    for (const { reject } of waiting) reject(new MigrationError(failure));
+    if (waiting.length === 0) this.failed(failure);
+    void this.worker.terminate();
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

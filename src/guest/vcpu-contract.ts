@@ -1,0 +1,44 @@
+import type { RecordableHistogram } from "node:perf_hooks";
+import type { MessagePort } from "node:worker_threads";
+import type { Failure } from "../failure.js";
+import type { RamHandle } from "../memory/ram.js";
+import type { GuestOptions } from "./program.js";
+
+/** What a vCPU thread is born with. The words that it shares with the host stand in memory/words.ts. */
+export interface VcpuSeat {
+  readonly ram: RamHandle;
+  readonly vcpu: number;
+  /** As `loadProgram` takes it. */
+  readonly program: string;
+  readonly options: GuestOptions;
+  /** Where page faults are told; null for a guest that was born here. */
+  readonly faults: FaultLine | null;
+  /** Microseconds that each fault took; shared by all vCPUs of the guest. */
+  readonly latencyUs: RecordableHistogram;
+}
+
+/** How a vCPU asks for a missing page. */
+export interface FaultLine {
+  /** Takes page indexes; the urgent thread listens. */
+  readonly doorbell: MessagePort;
+  /** Bitmap of pages asked for already, so that equal requests merge. */
+  readonly requested: SharedArrayBuffer;
+}
+
+/** Host to vCPU, while the vCPU does not run. */
+export type VcpuCommand =
+  | { readonly type: "boot" }
+  | { readonly type: "start"; readonly cpu: object; readonly operations: number };
+
+/** VCPU to host. Times are of the process's monotonic clock. */
+export type VcpuReport =
+  | { readonly type: "ready" }
+  | { readonly type: "booted"; readonly cpus: readonly object[] }
+  | { readonly type: "started"; readonly firstOperationMs: number }
+  | {
+      readonly type: "paused";
+      readonly cpu: object;
+      readonly operations: number;
+      readonly pausedMs: number;
+    }
+  | { readonly type: "failed"; readonly failure: Failure };

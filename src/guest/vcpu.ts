@@ -1,0 +1,146 @@
+import { monotonicClock } from "../clock.js";
+import type { WaitOutcome } from "../memory/access.js";
+import { AtomicPageBitmap } from "../memory/bitmap.js";
+import { EpochMember } from "../memory/epoch.js";
+import { GuestRam } from "../memory/ram.js";
+import { TrackedMemory, type VcpuWaits } from "../memory/tracked-memory.js";
+import { REQUEST, VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import { Pacer } from "./pacer.js";
+import type { GuestProgram } from "./program.js";
+import type { VcpuReport, VcpuSeat } from "./vcpu-contract.js";
+
+/** Safepoints lie this far apart: often enough for a short pause, rarely enough to cost nothing. */
+const SLICE_MS = 0.1;
+const MAX_SLICE_OPERATIONS = 1 << 24;
+/** A guest that sleeps on a futex of its own looks this often whether the host wants it. */
+const FUTEX_SLICE_MS = 1;
+
+/** One vCPU: runs the program slice by slice, with a safepoint between slices. Owns its thread. */
+export class Vcpu implements VcpuWaits {
+  readonly memory: TrackedMemory;
+  private readonly ram: GuestRam;
+  private readonly words: Int32Array;
+  private readonly base: number;
+  private readonly epoch: EpochMember;
+  private readonly pacer: Pacer;
+  private readonly requested: AtomicPageBitmap | undefined;
+
+  constructor(
+    private readonly seat: VcpuSeat,
+    private readonly program: GuestProgram,
+    private readonly report: (report: VcpuReport) => void,
+  ) {
+    this.ram = new GuestRam(seat.ram);
+    this.words = this.ram.words;
+    this.base = vcpuWords(seat.vcpu);
+    this.epoch = new EpochMember(this.words, seat.vcpu);
+    this.memory = new TrackedMemory(this.ram, this.epoch, this);
+    const pace = program.operationsPerSecond?.(seat.options);
+    const share = pace === undefined ? undefined : pace / this.ram.vcpuCount;
+    this.pacer = new Pacer(share, monotonicClock);
+    if (seat.faults !== null) {
+      this.requested = new AtomicPageBitmap(this.ram.pageCount, seat.faults.requested);
+    }
+  }
+
+  /** Boots the guest; this vCPU counts as running meanwhile. */
+  boot(): readonly object[] {
+    this.epoch.rejoin();
+    const cpus = this.program.boot(this.memory, this.seat.options, this.ram.vcpuCount);
+    this.epoch.quiesce();
+    return cpus;
+  }
+
+  /** Runs the guest for good; returns only by an exception of the program. */
+  run(cpu: object, operationsBefore: number): never {
+    let operations = operationsBefore;
+    let slice = 1;
+    let isFirst = true;
+    this.epoch.rejoin();
+    for (;;) {
+      this.epoch.acknowledge();
+      if (Atomics.load(this.words, this.base + VCPU_WORDS.REQUEST) === REQUEST.PAUSE) {
+        this.park(cpu, operations);
+        isFirst = true;
+        slice = 1;
+      }
+      const allowed = Math.min(slice, this.pacer.allowance());
+      if (allowed < 1) {
+        this.sleep(this.pacer.delayMs());
+        continue;
+      }
+      const startMs = monotonicClock.nowMs();
+      const done = this.program.step(this.memory, cpu, allowed);
+      const endMs = monotonicClock.nowMs();
+      operations += done;
+      this.pacer.spend(done);
+      Atomics.store(this.words, this.base + VCPU_WORDS.OPERATIONS, operations | 0);
+      if (isFirst) {
+        this.report({ type: "started", firstOperationMs: endMs });
+        isFirst = false;
+      }
+      slice = nextSlice(slice, allowed, endMs - startMs);
+    }
+  }
+
+  /** A page fault: asks for the page, and sleeps until the thread that brings it says so. */
+  awaitPage(page: number): void {
+    const startMs = monotonicClock.nowMs();
+    const at = this.base + VCPU_WORDS.AWAITED;
+    Atomics.add(this.words, this.base + VCPU_WORDS.FAULTS, 1);
+    // Dekker again: we announce what we wait for, then look at the bitmap; who brings the page sets its
+    // bit, then looks for the announcement. So one of the two sees the other, and no wake-up is lost.
+    Atomics.store(this.words, at, page + 1);
+    if (this.requested?.claim(page) === true) this.seat.faults?.doorbell.postMessage(page);
+    this.epoch.quiesce();
+    while (!this.ram.arrived.has(page)) Atomics.wait(this.words, at, page + 1);
+    this.epoch.rejoin();
+    Atomics.store(this.words, at, 0);
+    const us = Math.max(1, Math.round((monotonicClock.nowMs() - startMs) * 1000));
+    Atomics.add(this.words, this.base + VCPU_WORDS.BLOCKED_US, us);
+    this.seat.latencyUs.record(us);
+  }
+
+  futexWait(words: Int32Array, index: number, expected: number, timeoutMs: number): WaitOutcome {
+    const endMs = monotonicClock.nowMs() + timeoutMs;
+    this.epoch.quiesce();
+    try {
+      for (;;) {
+        const leftMs = endMs - monotonicClock.nowMs();
+        if (Atomics.load(this.words, this.base + VCPU_WORDS.REQUEST) !== REQUEST.RUN) {
+          return "interrupted";
+        }
+        const sliceMs = Math.max(0, Math.min(leftMs, FUTEX_SLICE_MS));
+        const outcome = Atomics.wait(words, index, expected, sliceMs);
+        if (outcome !== "timed-out") return outcome;
+        if (leftMs <= FUTEX_SLICE_MS) return "timed-out";
+      }
+    } finally {
+      this.epoch.rejoin();
+    }
+  }
+
+  /** Stands still until the host lets it run, with its state handed over. */
+  private park(cpu: object, operations: number): void {
+    const at = this.base + VCPU_WORDS.REQUEST;
+    this.epoch.quiesce();
+    this.report({ type: "paused", cpu, operations, pausedMs: monotonicClock.nowMs() });
+    while (Atomics.load(this.words, at) === REQUEST.PAUSE) {
+      Atomics.wait(this.words, at, REQUEST.PAUSE);
+    }
+    this.epoch.rejoin();
+    this.pacer.restart();
+  }
+
+  private sleep(ms: number): void {
+    this.epoch.quiesce();
+    Atomics.wait(this.words, this.base + VCPU_WORDS.REQUEST, REQUEST.RUN, ms);
+    this.epoch.rejoin();
+  }
+}
+
+/** Steers the slice towards `SLICE_MS`, at most doubling it, from how long `done` operations took. */
+function nextSlice(slice: number, done: number, tookMs: number): number {
+  const ideal = tookMs > 0 ? done * (SLICE_MS / tookMs) : slice * 2;
+  return Math.max(1, Math.min(Math.floor(ideal), slice * 2, MAX_SLICE_OPERATIONS));
+}

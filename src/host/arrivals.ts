@@ -1,0 +1,265 @@
+import { timingSafeEqual } from "node:crypto";
+import { Incoming } from "../dest/incoming.js";
+import { type DestPhase, stageOf, tell } from "../dest/phase.js";
+import { type Failure, MigrationError } from "../failure.js";
+import type { GuestSpec } from "../guest/guest.js";
+import { loadProgram } from "../guest/load-program.js";
+import { isRamSize, MAX_VCPUS, PAGE_BYTES } from "../memory/geometry.js";
+import { GuestRam } from "../memory/ram.js";
+import { encodeMessage } from "../protocol/codec.js";
+import { MAX_INCOMING } from "../protocol/limits.js";
+import type { MessageBody } from "../protocol/messages.js";
+import { isVersionSupported, PROTOCOL_VERSION } from "../protocol/version.js";
+import { ControlConnection } from "../transport/control-connection.js";
+import type { Greeting } from "../transport/greeter.js";
+import { handOver } from "../transport/hand-over.js";
+import { isTokenRight } from "../transport/token.js";
+import type { HostContext } from "./context.js";
+import { ProgressMeter } from "./progress-meter.js";
+import { Resident } from "./resident.js";
+
+/** The guests that are on their way to this host: answers greetings, and keeps what they lead to. */
+export class Arrivals {
+  private readonly incoming = new Map<string, Incoming>();
+
+  constructor(private readonly context: HostContext) {}
+
+  /** Throws a `MigrationError` for a greeting that is refused. */
+  greet({ message, socket, decoder }: Greeting): void {
+    const { version } = message.body;
+    if (!isVersionSupported(version)) {
+      const ours = PROTOCOL_VERSION;
+      throw new MigrationError({ code: "VERSION_UNSUPPORTED", theirs: version, ours });
+    }
+    switch (message.name) {
+      case "hello": {
+        this.checkToken(message.body.token);
+        const control = new ControlConnection(socket, "source", this.context.clock, decoder);
+        void this.welcome(message.body, control);
+        break;
+      }
+      case "attach": {
+        const { migrationId, session, channel } = message.body;
+        const incoming = this.find(migrationId, session);
+        incoming.checkChannel(channel);
+        incoming.adoptChannel(channel, handOver(socket));
+        break;
+      }
+      case "ask": {
+        this.checkToken(message.body.token);
+        const answer = this.ownerOf(message.body);
+        const { generation } = message.body;
+        socket.end(encodeMessage("owner", { generation, answer }, 0));
+        break;
+      }
+    }
+  }
+
+  /** The host closes: what has not arrived will not. */
+  abandon(failure: Failure): void {
+    for (const incoming of this.incoming.values()) incoming.abandon(failure);
+  }
+
+  private checkToken(token: string | null): void {
+    if (isTokenRight(this.context.token, token)) return;
+    throw new MigrationError({ code: "TOKEN_WRONG" });
+  }
+
+  /** Throws SESSION_UNKNOWN; an unknown migration and a wrong session look alike. */
+  private find(migrationId: string, session: Uint8Array): Incoming {
+    const incoming = this.incoming.get(migrationId);
+    if (incoming !== undefined && timingSafeEqual(incoming.session, session)) return incoming;
+    throw new MigrationError({ code: "SESSION_UNKNOWN" });
+  }
+
+  private async welcome(hello: MessageBody<"hello">, control: ControlConnection): Promise<void> {
+    try {
+      const spec = await this.check(hello);
+      const incoming = this.receive(hello, spec, control);
+      this.incoming.set(hello.migrationId, incoming);
+      control.send("welcome", { version: PROTOCOL_VERSION, hostId: this.context.hostId });
+    } catch (error) {
+      if (!(error instanceof MigrationError)) throw error;
+      control.fail(error.failure);
+      this.context.emitError(error.failure, hello.migrationId);
+    }
+  }
+
+  /** Everything that can be refused before memory is given. */
+  private async check(hello: MessageBody<"hello">): Promise<GuestSpec> {
+    const { guestId, generation, ramBytes, pageBytes, vcpuCount } = hello;
+    if (pageBytes !== PAGE_BYTES) {
+      refuseGeometry(`its pages have ${String(pageBytes)} bytes, ours have ${String(PAGE_BYTES)}`);
+    }
+    if (!isRamSize(ramBytes)) {
+      refuseGeometry(
+        `${String(ramBytes)} bytes of memory; it must be whole 64 KiB units, at most 4 GiB`,
+      );
+    }
+    if (vcpuCount < 1 || vcpuCount > MAX_VCPUS) {
+      refuseGeometry(`${String(vcpuCount)} vCPUs; 1 to ${String(MAX_VCPUS)} are possible`);
+    }
+    const spec = await loadSpec(hello);
+    if (this.incoming.size >= MAX_INCOMING) {
+      throw new MigrationError({ code: "HOST_FULL", limit: MAX_INCOMING });
+    }
+    const here = this.context.residents.get(guestId);
+    const known = this.context.journal.find(guestId, generation);
+    if (here !== undefined || known !== undefined || this.isComing(guestId)) {
+      throw new MigrationError({
+        code: "GUEST_OWNED_HERE",
+        guestId,
+        generation: here?.generation ?? generation,
+      });
+    }
+    const availableBytes = process.availableMemory();
+    if (availableBytes < ramBytes) {
+      throw new MigrationError({ code: "MEMORY_SHORT", wantedBytes: ramBytes, availableBytes });
+    }
+    return spec;
+  }
+
+  private isComing(guestId: string): boolean {
+    return [...this.incoming.values()].some(({ spec }) => spec.guestId === guestId);
+  }
+
+  private receive(
+    hello: MessageBody<"hello">,
+    spec: GuestSpec,
+    control: ControlConnection,
+  ): Incoming {
+    const { context } = this;
+    const { migrationId } = hello;
+    const meter = new ProgressMeter(migrationId, "incoming", context.clock);
+    const incoming: Incoming = new Incoming(
+      migrationId,
+      hello.session,
+      spec,
+      hello.generation,
+      hello.channels,
+      allocate(spec),
+      control,
+      {
+        clock: context.clock,
+        journalRunning: (generation) => {
+          context.journal.write(spec.guestId, generation, "running");
+        },
+        phaseChanged: (phase) => {
+          this.follow(incoming, phase);
+        },
+        progressed: (progress) => {
+          context.emitProgress(meter.measure(progress));
+        },
+        guestFailed: (failure) => {
+          context.guestFailed(spec.guestId, failure);
+        },
+        reported: (report) => {
+          context.emit(report);
+        },
+      },
+    );
+    this.tellPhase(incoming, incoming.phase);
+    return incoming;
+  }
+
+  /** What a phase means for the guest's place on this host. */
+  private follow(incoming: Incoming, phase: DestPhase): void {
+    const { context } = this;
+    const { guestId } = incoming.spec;
+    switch (phase.name) {
+      case "receiving":
+      case "ready":
+        break;
+      case "resuming":
+        this.settle(incoming, phase.generation);
+        break;
+      case "filling":
+        break;
+      case "observing":
+        context.residents.get(guestId)?.become("running");
+        break;
+      case "stranded":
+        context.residents.get(guestId)?.become("stranded");
+        context.emitError(phase.cause, incoming.migrationId);
+        break;
+      case "ended":
+        this.incoming.delete(incoming.migrationId);
+        if (phase.guestIsHere) context.residents.get(guestId)?.become("running");
+        else if (phase.cause !== null) context.emitError(phase.cause, incoming.migrationId);
+        break;
+    }
+    this.tellPhase(incoming, phase);
+    if (phase.name === "ended") context.migrations.delete(incoming.migrationId);
+  }
+
+  /** The guest is this host's from now on. */
+  private settle(incoming: Incoming, generation: number): void {
+    const { guest, throughput } = incoming;
+    if (guest === undefined || throughput === undefined) return;
+    const resident = new Resident(guest, throughput, generation, "arriving", (event) => {
+      this.context.emit(event);
+    });
+    this.context.residents.set(resident.guestId, resident);
+  }
+
+  private tellPhase({ migrationId, spec }: Incoming, phase: DestPhase): void {
+    this.context.emitPhase({
+      event: "phase",
+      migrationId,
+      direction: "incoming",
+      guestId: spec.guestId,
+      guest: spec.name,
+      phase: phase.name,
+      stage: stageOf(phase),
+      text: tell(phase),
+    });
+  }
+
+  /**
+   * Answers a source in doubt. "Refused" is a promise: it is journalled first, and a migration that is still
+   * waiting for its switchover ends here, so that none can come after it.
+   */
+  private ownerOf(question: MessageBody<"ask">): "running" | "refused" | "lost" {
+    const { guestId, generation, migrationId } = question;
+    const incoming = this.incoming.get(migrationId);
+    if (incoming?.hasTakenOver === true) return "running";
+    const known = this.context.journal.find(guestId, generation);
+    if (known === "refused") return "refused";
+    if (known !== undefined) return this.context.residents.has(guestId) ? "running" : "lost";
+    incoming?.abandon({ code: "CANCELLED", by: "the source, which asked who owns the guest" });
+    this.context.journal.write(guestId, generation, "refused");
+    return "refused";
+  }
+}
+
+/** Throws as `loadProgram` does, or GUEST_MODULE_DIFFERS. */
+async function loadSpec(hello: MessageBody<"hello">): Promise<GuestSpec> {
+  const { program, source, sha256 } = await loadProgram(hello.program);
+  if (sha256 !== hello.programSha256) {
+    throw new MigrationError({ code: "GUEST_MODULE_DIFFERS", path: source });
+  }
+  return {
+    guestId: hello.guestId,
+    name: program.name,
+    program: source,
+    programSha256: sha256,
+    options: hello.options,
+    ramBytes: hello.ramBytes,
+    vcpuCount: hello.vcpuCount,
+  };
+}
+
+/** Throws MEMORY_SHORT where the machine cannot give it. */
+function allocate({ ramBytes, vcpuCount }: GuestSpec): GuestRam {
+  try {
+    return GuestRam.allocate(ramBytes, vcpuCount);
+  } catch (cause) {
+    const availableBytes = process.availableMemory();
+    const failure = { code: "MEMORY_SHORT", wantedBytes: ramBytes, availableBytes } as const;
+    throw new MigrationError(failure, { cause });
+  }
+}
+
+function refuseGeometry(detail: string): never {
+  throw new MigrationError({ code: "GEOMETRY_REFUSED", detail });
+}

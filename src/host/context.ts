@@ -1,0 +1,69 @@
+import type { Logger } from "pino";
+import type { Clock } from "../clock.js";
+import { describe, type Failure, MigrationError } from "../failure.js";
+import type { HostEvent, PhaseEvent, ProgressEvent } from "./events.js";
+import type { Journal } from "./journal.js";
+import type { Resident } from "./resident.js";
+
+/** A migration as `status` shows it. */
+export interface MigrationView {
+  phase: PhaseEvent;
+  progress: ProgressEvent | null;
+}
+
+/** What the parts of a host share. */
+export class HostContext {
+  readonly residents = new Map<string, Resident>();
+  /** Migrations under way, by id. */
+  readonly migrations = new Map<string, MigrationView>();
+  private readonly listeners = new Set<(event: HostEvent) => void>();
+
+  constructor(
+    readonly hostId: string,
+    readonly clock: Clock,
+    readonly logger: Logger,
+    readonly journal: Journal,
+    readonly token: string | null,
+  ) {}
+
+  watch(listener: (event: HostEvent) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  emit(event: HostEvent): void {
+    for (const listener of [...this.listeners]) listener(event);
+  }
+
+  emitPhase(phase: PhaseEvent): void {
+    const view = this.migrations.get(phase.migrationId);
+    if (view === undefined) this.migrations.set(phase.migrationId, { phase, progress: null });
+    else view.phase = phase;
+    this.logger.info({ migrationId: phase.migrationId, phase: phase.phase }, phase.text);
+    this.emit(phase);
+  }
+
+  emitProgress(progress: ProgressEvent): void {
+    const view = this.migrations.get(progress.migrationId);
+    if (view !== undefined) view.progress = progress;
+    this.emit(progress);
+  }
+
+  emitError(failure: Failure, migrationId: string | null): void {
+    this.emit({ event: "error", code: failure.code, text: describe(failure), migrationId });
+  }
+
+  /** Throws GUEST_NOT_HERE. */
+  resident(guestId: string): Resident {
+    const resident = this.residents.get(guestId);
+    if (resident !== undefined) return resident;
+    throw new MigrationError({ code: "GUEST_NOT_HERE", guestId });
+  }
+
+  /** A guest threw, or its thread died: it stays for its memory to be looked at, but does not run. */
+  guestFailed(guestId: string, failure: Failure): void {
+    this.logger.error({ guestId }, describe(failure));
+    this.residents.get(guestId)?.become("crashed");
+    this.emitError(failure, null);
+  }
+}

@@ -1,0 +1,153 @@
+import { randomUUID } from "node:crypto";
+import { type Failure, MigrationError } from "../failure.js";
+import { MAX_CHANNELS } from "../protocol/limits.js";
+import type { Outcome } from "../protocol/report.js";
+import { Outgoing } from "../source/outgoing.js";
+import { type SourcePhase, stageOf, tell } from "../source/phase.js";
+import { type Address, parseAddress } from "../transport/address.js";
+import type { HostContext } from "./context.js";
+import { ProgressMeter } from "./progress-meter.js";
+import type { Resident } from "./resident.js";
+import type { MigrateRequest } from "./service.js";
+
+/** The guests that are leaving this host. */
+export class Departures {
+  private readonly outgoing = new Map<string, Outgoing>();
+
+  constructor(
+    private readonly context: HostContext,
+    private readonly askMs: number,
+    private readonly defaultChannels: number,
+  ) {}
+
+  /** Starts a migration. Throws USAGE, GUEST_NOT_HERE or GUEST_BUSY. */
+  start(request: MigrateRequest): string {
+    const to = parseAddress(request.to);
+    if (to === undefined || to.port === 0) {
+      throw new MigrationError({ code: "USAGE", detail: `"${request.to}" is not HOST:PORT` });
+    }
+    const channels = request.channels ?? this.defaultChannels;
+    if (!Number.isInteger(channels) || channels < 1 || channels > MAX_CHANNELS) {
+      const detail = `channels must be a whole number from 1 to ${String(MAX_CHANNELS)}`;
+      throw new MigrationError({ code: "USAGE", detail });
+    }
+    const resident = this.pick(request.guestId);
+    resident.require("running");
+    const migrationId = randomUUID();
+    this.depart(resident, migrationId, to, channels, request.maxBandwidth);
+    return migrationId;
+  }
+
+  /** Throws USAGE when there is no such migration, GUEST_BUSY when it is too late. */
+  cancel(migrationId: string, by: string): void {
+    const outgoing = this.outgoing.get(migrationId);
+    if (outgoing === undefined) {
+      const detail = `no migration ${migrationId} leaves this host; "tristage status" lists those that do`;
+      throw new MigrationError({ code: "USAGE", detail });
+    }
+    if (outgoing.cancel(by)) return;
+    const { guestId } = outgoing;
+    const state = "past the switchover, so it can no longer be cancelled";
+    throw new MigrationError({ code: "GUEST_BUSY", guestId, state });
+  }
+
+  /** The host closes. */
+  abandon(failure: Failure): void {
+    for (const outgoing of this.outgoing.values()) outgoing.abandon(failure);
+  }
+
+  /** The guest asked for, or the only one. */
+  private pick(guestId: string | undefined): Resident {
+    if (guestId !== undefined) return this.context.resident(guestId);
+    const [only, ...others] = this.context.residents.values();
+    if (only !== undefined && others.length === 0) return only;
+    const detail =
+      only === undefined
+        ? "no guest is on this host; there is nothing to migrate"
+        : "several guests are on this host; say which with --guest";
+    throw new MigrationError({ code: "USAGE", detail });
+  }
+
+  private depart(
+    resident: Resident,
+    migrationId: string,
+    to: Address,
+    channels: number,
+    maxBandwidth: number | undefined,
+  ): void {
+    const { context } = this;
+    const { clock, journal, token } = context;
+    const { guestId } = resident;
+    const meter = new ProgressMeter(migrationId, "outgoing", clock);
+    // A generation is spent by trying: what one switchover was told is never said of another.
+    const generation = resident.generation + 1;
+    const outgoing: Outgoing = new Outgoing(
+      { migrationId, to, token, generation, channels, maxBandwidth, askMs: this.askMs },
+      resident.guest,
+      resident.throughput,
+      {
+        clock,
+        journalHandover: () => {
+          resident.generation = generation;
+          journal.write(guestId, generation, "handingOver");
+        },
+        journalKept: () => {
+          journal.write(guestId, generation, "kept");
+        },
+        phaseChanged: (phase) => {
+          this.follow(migrationId, resident, phase);
+        },
+        progressed: (progress) => {
+          context.emitProgress(meter.measure(progress));
+        },
+        release: async () => {
+          journal.write(guestId, generation, "released");
+          context.residents.delete(guestId);
+          await resident.release();
+        },
+        reported: (report) => {
+          this.outgoing.delete(migrationId);
+          context.migrations.delete(migrationId);
+          context.emit(report);
+        },
+      },
+    );
+    this.outgoing.set(migrationId, outgoing);
+    resident.become("migrating");
+    outgoing.start();
+  }
+
+  private follow(migrationId: string, resident: Resident, phase: SourcePhase): void {
+    if (phase.name === "inDoubt") resident.become("inDoubt");
+    if (phase.name === "ended") settle(resident, phase.outcome);
+    const { guestId, name } = resident.guest.spec;
+    this.context.emitPhase({
+      event: "phase",
+      migrationId,
+      direction: "outgoing",
+      guestId,
+      guest: name,
+      phase: phase.name,
+      stage: stageOf(phase),
+      text: tell(phase),
+    });
+  }
+}
+
+/** What the end of a migration means for the guest that was to leave. */
+function settle(resident: Resident, outcome: Outcome): void {
+  switch (outcome) {
+    case "completed":
+      break;
+    case "failed":
+    case "cancelled":
+      if (resident.state !== "crashed") resident.become("running");
+      break;
+    case "inDoubt":
+      resident.become("inDoubt");
+      break;
+    case "stranded":
+      resident.become("stranded");
+      break;
+  }
+}

@@ -1,0 +1,222 @@
+import { randomUUID } from "node:crypto";
+import { availableParallelism, hostname } from "node:os";
+import type { Logger } from "pino";
+import { monotonicClock } from "../clock.js";
+import { describe, type Failure, MigrationError } from "../failure.js";
+import { Guest, type GuestSpec } from "../guest/guest.js";
+import { loadProgram } from "../guest/load-program.js";
+import type { GuestOptions } from "../guest/program.js";
+import { ThroughputRecorder } from "../guest/throughput.js";
+import { isRamSize, MAX_VCPUS } from "../memory/geometry.js";
+import { GuestRam } from "../memory/ram.js";
+import { type Address, formatAddress, isLoopback } from "../transport/address.js";
+import { type Greeter, openGreeter } from "../transport/greeter.js";
+import { Arrivals } from "./arrivals.js";
+import { HostContext } from "./context.js";
+import { Departures } from "./departures.js";
+import type { GuestDigest, HostEvent, HostStatus } from "./events.js";
+import { Journal } from "./journal.js";
+import { Resident } from "./resident.js";
+import type { HostService, MigrateRequest } from "./service.js";
+import { RELEASE } from "./release.js";
+
+/** How long a source in doubt asks before it leaves the decision to a person. */
+const ASK_MS = 30_000;
+
+export interface HostOptions {
+  /** Where guests may arrive; null for nowhere. Port 0 takes any free port. */
+  readonly listen: Address | null;
+  /** Where the control endpoint is to be; only shown. */
+  readonly control: Address;
+  /** Demanded of whoever connects, and presented to other hosts. */
+  readonly token: string | null;
+  /** Accepts anyone, on any address. */
+  readonly insecure: boolean;
+  /** Holds the ownership journal. */
+  readonly stateDirectory: string;
+  readonly logger: Logger;
+  /** Milliseconds that a source in doubt asks; 30 s unless told otherwise. */
+  readonly askMs?: number;
+}
+
+export interface BootRequest {
+  /** The name of a built-in guest, or the path of a module. */
+  readonly program: string;
+  readonly options: GuestOptions;
+  readonly memoryBytes: number;
+  readonly vcpuCount: number;
+}
+
+/** One process that guests are born on, arrive at and leave. */
+export class Host implements HostService, AsyncDisposable {
+  private readonly arrivals: Arrivals;
+  private readonly departures: Departures;
+  private greeter: Greeter | undefined;
+  private closed = false;
+
+  private constructor(
+    private readonly context: HostContext,
+    private readonly control: Address,
+    askMs: number,
+  ) {
+    this.arrivals = new Arrivals(context);
+    // A channel keeps about one core busy on each side; the guest wants the others.
+    const channels = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
+    this.departures = new Departures(context, askMs, channels);
+  }
+
+  /** Opens the journal and listens. Rejects with JOURNAL_UNUSABLE, LISTENS_OPENLY or CANNOT_LISTEN. */
+  static async open(options: HostOptions): Promise<Host> {
+    const { listen, token, insecure, logger } = options;
+    if (listen !== null && !isLoopback(listen.host) && token === null && !insecure) {
+      throw new MigrationError({ code: "LISTENS_OPENLY", address: formatAddress(listen) });
+    }
+    const hostId = `${hostname().slice(0, 48)}-${String(process.pid)}`;
+    const journal = Journal.open(options.stateDirectory);
+    const context = new HostContext(hostId, monotonicClock, logger, journal, token);
+    const host = new Host(context, options.control, options.askMs ?? ASK_MS);
+    try {
+      if (listen !== null) await host.listen(listen);
+    } catch (error) {
+      journal.close();
+      throw error;
+    }
+    return host;
+  }
+
+  get id(): string {
+    return this.context.hostId;
+  }
+
+  /** Where guests may arrive, with the real port. */
+  get address(): Address | null {
+    return this.greeter?.address ?? null;
+  }
+
+  /**
+   * A guest is born here and runs. Rejects with GUEST_UNKNOWN, GUEST_MODULE_…, GUEST_SETTING,
+   * GUEST_THREW, MEMORY_SHORT, or USAGE for an impossible geometry.
+   */
+  async bootGuest(request: BootRequest): Promise<{ readonly guestId: string }> {
+    const { context } = this;
+    const { program, source, sha256 } = await loadProgram(request.program);
+    const spec: GuestSpec = {
+      guestId: randomUUID().slice(0, 8),
+      name: program.name,
+      program: source,
+      programSha256: sha256,
+      options: request.options,
+      ramBytes: request.memoryBytes,
+      vcpuCount: request.vcpuCount,
+    };
+    checkGeometry(spec);
+    const guest = await Guest.create(
+      spec,
+      GuestRam.allocate(spec.ramBytes, spec.vcpuCount),
+      (it) => {
+        context.guestFailed(spec.guestId, it);
+      },
+    );
+    try {
+      const states = await guest.boot();
+      await guest.start(states);
+    } catch (error) {
+      await guest.dispose();
+      throw error;
+    }
+    const throughput = new ThroughputRecorder(() => guest.operations(), context.clock);
+    context.journal.write(spec.guestId, 1, "born");
+    const resident = new Resident(guest, throughput, 1, "running", (event) => {
+      context.emit(event);
+    });
+    context.residents.set(spec.guestId, resident);
+    return { guestId: spec.guestId };
+  }
+
+  status(): HostStatus {
+    const { context } = this;
+    return {
+      host: context.hostId,
+      version: RELEASE,
+      pid: process.pid,
+      address: this.address === null ? null : formatAddress(this.address),
+      control: formatAddress(this.control),
+      guests: [...context.residents.values()].map((resident) => resident.status()),
+      migrations: [...context.migrations.values()].map(({ phase, progress }) => ({
+        ...phase,
+        progress,
+      })),
+    };
+  }
+
+  async migrate(request: MigrateRequest): Promise<{ readonly migrationId: string }> {
+    return Promise.resolve({ migrationId: this.departures.start(request) });
+  }
+
+  cancel(migrationId: string, by: string): void {
+    this.departures.cancel(migrationId, by);
+  }
+
+  async pause(guestId: string): Promise<void> {
+    await this.context.resident(guestId).pause();
+  }
+
+  resume(guestId: string): void {
+    this.context.resident(guestId).resume();
+  }
+
+  async digest(guestId: string): Promise<GuestDigest> {
+    return this.context.resident(guestId).digest();
+  }
+
+  watch(listener: (event: HostEvent) => void): () => void {
+    return this.context.watch(listener);
+  }
+
+  /** Ends what is under way and every guest that is here. Idempotent. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    const failure: Failure = { code: "CANCELLED", by: "the host, which is closing" };
+    this.greeter?.close();
+    this.departures.abandon(failure);
+    this.arrivals.abandon(failure);
+    const { residents, journal } = this.context;
+    await Promise.all([...residents.values()].map((resident) => resident.dispose()));
+    residents.clear();
+    journal.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  private async listen(address: Address): Promise<void> {
+    const { context } = this;
+    this.greeter = await openGreeter(
+      address,
+      (greeting) => {
+        this.arrivals.greet(greeting);
+      },
+      (failure, from) => {
+        context.logger.warn({ from, code: failure.code }, describe(failure));
+        context.emitError(failure, null);
+      },
+    );
+  }
+}
+
+function checkGeometry({ ramBytes, vcpuCount }: GuestSpec): void {
+  if (!isRamSize(ramBytes)) {
+    const detail = "--memory must be whole 64 KiB units, from 64KiB to 4GiB";
+    throw new MigrationError({ code: "USAGE", detail });
+  }
+  if (!Number.isInteger(vcpuCount) || vcpuCount < 1 || vcpuCount > MAX_VCPUS) {
+    const detail = `--vcpus must be a whole number from 1 to ${String(MAX_VCPUS)}`;
+    throw new MigrationError({ code: "USAGE", detail });
+  }
+  const availableBytes = process.availableMemory();
+  if (availableBytes < ramBytes) {
+    throw new MigrationError({ code: "MEMORY_SHORT", wantedBytes: ramBytes, availableBytes });
+  }
+}

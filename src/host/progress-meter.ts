@@ -1,0 +1,48 @@
+import type { Clock } from "../clock.js";
+import type { Direction, ProgressEvent } from "./events.js";
+
+/** How far a stage is, as a migration counts it. */
+export interface StageProgress {
+  readonly stage: 1 | 2 | 3;
+  readonly pagesDone: number;
+  readonly pagesTotal: number;
+  /** Page bytes of the whole migration until now. */
+  readonly bytes: number;
+  readonly guestOpsPerSecond: number | null;
+  readonly faults: number;
+}
+
+/** Makes progress events of counts: rates over the time since the last, and the time that is left. */
+export class ProgressMeter {
+  private last: { readonly atMs: number; readonly progress: StageProgress } | undefined;
+
+  constructor(
+    private readonly migrationId: string,
+    private readonly direction: Direction,
+    private readonly clock: Clock,
+  ) {}
+
+  measure(progress: StageProgress): ProgressEvent {
+    const atMs = this.clock.nowMs();
+    const { last } = this;
+    this.last = { atMs, progress };
+    const seconds = last === undefined ? 0 : (atMs - last.atMs) / 1000;
+    const perSecond = (now: number, before: number | undefined) =>
+      seconds > 0 ? (now - (before ?? now)) / seconds : 0;
+    const sameStage = last?.progress.stage === progress.stage;
+    const pagesPerSecond = sameStage ? perSecond(progress.pagesDone, last?.progress.pagesDone) : 0;
+    const pagesLeft = progress.pagesTotal - progress.pagesDone;
+    return {
+      event: "progress",
+      migrationId: this.migrationId,
+      direction: this.direction,
+      stage: progress.stage,
+      pagesDone: progress.pagesDone,
+      pagesTotal: progress.pagesTotal,
+      bytesPerSecond: perSecond(progress.bytes, last?.progress.bytes),
+      secondsLeft: pagesPerSecond > 0 ? pagesLeft / pagesPerSecond : null,
+      guestOpsPerSecond: progress.guestOpsPerSecond,
+      faults: progress.faults,
+    };
+  }
+}

@@ -1,0 +1,29 @@
+import type { GuestDigest, HostEvent, HostStatus } from "./events.js";
+
+export interface MigrateRequest {
+  /** HOST:PORT of the destination. */
+  readonly to: string;
+  /** May be left out when the host has one guest. */
+  readonly guestId?: string | undefined;
+  /** Bytes per second over all channels. */
+  readonly maxBandwidth?: number | undefined;
+  readonly channels?: number | undefined;
+}
+
+/**
+ * What a host does for the command line and for the control endpoint. Every method that fails rejects
+ * with a `MigrationError`.
+ */
+export interface HostService {
+  status(): HostStatus;
+  /** Starts a migration and returns its id; its end comes as a `report` event. */
+  migrate(request: MigrateRequest): Promise<{ readonly migrationId: string }>;
+  /** Cancels a migration in stage one; later it is refused, since the guest is moving. */
+  cancel(migrationId: string, by: string): void;
+  pause(guestId: string): Promise<void>;
+  resume(guestId: string): void;
+  /** Pauses the guest if it runs, digests it, and lets it go on as it was. */
+  digest(guestId: string): Promise<GuestDigest>;
+  /** Calls `listener` with each event from now on; the result stops it. */
+  watch(listener: (event: HostEvent) => void): () => void;
+}

@@ -1,0 +1,202 @@
+import type { PageRange } from "./geometry.js";
+
+/** Bytes that hold one bit for each of `pageCount` pages, in whole 32-bit words. */
+export function bitmapBytes(pageCount: number): number {
+  return Math.ceil(pageCount / 32) * 4;
+}
+
+/** A set of pages, one bit each. Not for use by two threads at once: see `AtomicPageBitmap`. */
+export class PageBitmap {
+  private constructor(
+    readonly pageCount: number,
+    private readonly words: Int32Array,
+  ) {}
+
+  static empty(pageCount: number): PageBitmap {
+    return new PageBitmap(pageCount, new Int32Array(bitmapBytes(pageCount) / 4));
+  }
+
+  /**
+   * Reads what `toBytes` wrote. Undefined when `bytes` has not the length for `pageCount`, or has bits
+   * beyond it.
+   */
+  static fromBytes(pageCount: number, bytes: Uint8Array): PageBitmap | undefined {
+    if (bytes.byteLength !== bitmapBytes(pageCount)) return undefined;
+    const words = new Int32Array(bytes.byteLength / 4);
+    new Uint8Array(words.buffer).set(bytes);
+    const used = pageCount % 32;
+    const last = words.at(-1) ?? 0;
+    if (used !== 0 && last >>> used !== 0) return undefined;
+    return new PageBitmap(pageCount, words);
+  }
+
+  /** Little-endian: page p is bit p % 8 of byte p / 8. */
+  toBytes(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.words.slice().buffer);
+  }
+
+  has(page: number): boolean {
+    return ((this.words[page >>> 5] ?? 0) & (1 << (page & 31))) !== 0;
+  }
+
+  add(page: number): void {
+    const at = page >>> 5;
+    this.words[at] = (this.words[at] ?? 0) | (1 << (page & 31));
+  }
+
+  remove(page: number): void {
+    const at = page >>> 5;
+    this.words[at] = (this.words[at] ?? 0) & ~(1 << (page & 31));
+  }
+
+  /** How many pages are in the set. */
+  count(): number {
+    let total = 0;
+    for (const word of this.words) total += bitCount(word);
+    return total;
+  }
+
+  /** Calls `visit` with each word of 32 pages, from page 0 on. */
+  forEachWord(visit: (word: number, at: number) => void): void {
+    this.words.forEach(visit);
+  }
+
+  /** Replaces each word of 32 pages by what `change` makes of it. */
+  mapWords(change: (word: number, at: number) => number): void {
+    this.words.forEach((word, at) => {
+      this.words[at] = change(word, at);
+    });
+  }
+
+  /** The pages of the set, ascending. */
+  *pages(): Generator<number> {
+    for (let at = 0; at < this.words.length; at += 1) {
+      for (const bit of bits(this.words[at] ?? 0)) yield at * 32 + bit;
+    }
+  }
+}
+
+/**
+ * A set of pages that threads share. Every operation is one atomic access of one word, so it orders
+ * what a thread did before it against what another does after it has seen the bit.
+ */
+export class AtomicPageBitmap {
+  private readonly words: Int32Array;
+
+  /** A view of `bitmapBytes(pageCount)` bytes at `byteOffset` of `buffer`. */
+  constructor(
+    readonly pageCount: number,
+    buffer: SharedArrayBuffer,
+    byteOffset = 0,
+  ) {
+    this.words = new Int32Array(buffer, byteOffset, bitmapBytes(pageCount) / 4);
+  }
+
+  static create(pageCount: number): { bitmap: AtomicPageBitmap; buffer: SharedArrayBuffer } {
+    const buffer = new SharedArrayBuffer(bitmapBytes(pageCount));
+    return { bitmap: new AtomicPageBitmap(pageCount, buffer), buffer };
+  }
+
+  has(page: number): boolean {
+    return (Atomics.load(this.words, page >>> 5) & (1 << (page & 31))) !== 0;
+  }
+
+  /** Adds `page`; true for exactly one of the threads that add it. */
+  claim(page: number): boolean {
+    const bit = 1 << (page & 31);
+    return (Atomics.or(this.words, page >>> 5, bit) & bit) === 0;
+  }
+
+  remove(page: number): void {
+    Atomics.and(this.words, page >>> 5, ~(1 << (page & 31)));
+  }
+
+  /** Adds all pages of `range`. */
+  addRange({ firstPage, pageCount }: PageRange): void {
+    const end = firstPage + pageCount;
+    let page = firstPage;
+    while (page < end) {
+      const inWord = Math.min(32 - (page & 31), end - page);
+      Atomics.or(this.words, page >>> 5, wordBits(page, inWord));
+      page += inWord;
+    }
+  }
+
+  /** Whether any page of `range` is in the set. */
+  hasAny({ firstPage, pageCount }: PageRange): boolean {
+    const end = firstPage + pageCount;
+    let page = firstPage;
+    while (page < end) {
+      const inWord = Math.min(32 - (page & 31), end - page);
+      if ((Atomics.load(this.words, page >>> 5) & wordBits(page, inWord)) !== 0) return true;
+      page += inWord;
+    }
+    return false;
+  }
+
+  /** Removes the pages of `other`; false when a page is in neither of the two sets, before. */
+  subtract(other: PageBitmap): boolean {
+    let covered = true;
+    other.forEachWord((theirs, at) => {
+      const ours = Atomics.and(this.words, at, ~theirs);
+      const all = wordBits(0, Math.min(32, this.pageCount - at * 32));
+      if (((ours | theirs) & all) !== all) covered = false;
+    });
+    return covered;
+  }
+
+  /** Takes the pages that are in both sets out of `other`, and returns them, ascending. */
+  takeFrom(other: PageBitmap): number[] {
+    const taken: number[] = [];
+    other.forEachWord((theirs, at) => {
+      if (theirs === 0) return;
+      for (const bit of bits(theirs & Atomics.load(this.words, at))) {
+        taken.push(at * 32 + bit);
+        other.remove(at * 32 + bit);
+      }
+    });
+    return taken;
+  }
+
+  /** Adds every page of this set to `other`. */
+  addTo(other: PageBitmap): void {
+    other.mapWords((theirs, at) => theirs | Atomics.load(this.words, at));
+  }
+
+  /** Makes this the complement of `other`. */
+  setComplement(other: PageBitmap): void {
+    other.forEachWord((theirs, at) => {
+      Atomics.store(this.words, at, ~theirs);
+    });
+  }
+
+  /** How many pages are in the set. */
+  count(): number {
+    let total = 0;
+    for (let at = 0; at < this.words.length; at += 1) {
+      total += bitCount(Atomics.load(this.words, at));
+    }
+    return total;
+  }
+}
+
+/** Positions of the bits that are set in `word`, ascending. */
+function* bits(word: number): Generator<number> {
+  let rest = word;
+  while (rest !== 0) {
+    yield 31 - Math.clz32(rest & -rest);
+    rest &= rest - 1;
+  }
+}
+
+/** The bits of `count` pages from `page` on, within one word. */
+function wordBits(page: number, count: number): number {
+  return count === 32 ? -1 : ((1 << count) - 1) << (page & 31);
+}
+
+/** Hamming weight of a 32-bit word (Warren, Hacker's Delight, 5-1). */
+function bitCount(word: number): number {
+  let bits = word - ((word >>> 1) & 0x55555555);
+  bits = (bits & 0x33333333) + ((bits >>> 2) & 0x33333333);
+  return Math.imul((bits + (bits >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}

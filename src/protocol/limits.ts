@@ -1,0 +1,39 @@
+/** Limits on what the network may say. Everything is held against one of these before it is used. */
+
+/** The first frame of a connection comes from a stranger: a hello with options and a token fits easily. */
+export const MAX_GREETING_BYTES = 64 * 1024;
+
+/**
+ * Any other control message. The largest is a switchover: 128 KiB of dirty bitmap for 4 GiB of memory and
+ * 64 KiB of CPU state for each of 8 vCPUs; a report with its throughput chart stays below as well.
+ */
+export const MAX_CONTROL_BYTES = 4 * 1024 * 1024;
+
+/** Maps and arrays within one another in a message: more than any CPU state needs, and no deep stack. */
+export const MAX_NESTING = 64;
+
+export const MAX_CPU_STATE_BYTES = 64 * 1024;
+
+/** A dirty bitmap of 4 GiB in 4 KiB pages. */
+export const MAX_BITMAP_BYTES = 128 * 1024;
+
+/** Pages with contents in one page frame: 1 MiB, where throughput on a loopback levels off. */
+export const MAX_DATA_PAGES = 256;
+
+/** Runs in one page frame: as many as if every second page of it were of another kind. */
+export const MAX_RUNS = 512;
+
+/** Pages that one frame may describe in all, zero and unchanged ones included: a guest of 4 GiB. */
+export const MAX_DESCRIBED_PAGES = 1024 * 1024;
+
+/** Pages that one `torn` frame names: no more than one page frame holds. */
+export const MAX_TORN_PAGES = MAX_DATA_PAGES;
+
+/** Bulk channels of one migration; more than cores only queue for them. */
+export const MAX_CHANNELS = 16;
+
+/** Guests that a host receives at the same time. */
+export const MAX_INCOMING = 4;
+
+/** A stranger has this long to say who it is. */
+export const GREETING_TIMEOUT_MS = 10_000;

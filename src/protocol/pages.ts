@@ -1,0 +1,238 @@
+import { HEADER_BYTES, malformed, writeHeader } from "./frame.js";
+import { MigrationError } from "../failure.js";
+import { MAX_DATA_PAGES, MAX_DESCRIBED_PAGES, MAX_RUNS } from "./limits.js";
+
+/**
+ * Frames of the data connections. They are binary, because page bytes go between socket and guest memory
+ * without a copy. All numbers are 32-bit little-endian unless said otherwise.
+ *
+ * | frame | sender | body |
+ * |---|---|---|
+ * | `PAGES` | source | table, then pages: see below |
+ * | `BARRIER` | source | pass |
+ * | `REQUEST` | dest | page, again (0 or 1) |
+ * | `BARRIER_PASSED` | dest | pass |
+ * | `TORN` | dest | pages that failed their checksum, 1 to 256 of them |
+ * | `CREDIT` | dest | bytes of page frames taken in since the last credit |
+ *
+ * A `PAGES` frame:
+ *
+ *     run count, data pages, unchanged pages, pass       16 bytes
+ *     run: first page, page count, kind                  12 bytes each
+ *     checksum of each data and unchanged page, 64 bit    8 bytes each, in the order of the runs
+ *     contents of each data page                       4096 bytes each, in the order of the runs
+ *
+ * Its header's flags say why the pages come: see `PURPOSE`.
+ */
+export const FRAME_TYPES = {
+  PAGES: 0x40,
+  BARRIER: 0x41,
+  REQUEST: 0xc0,
+  BARRIER_PASSED: 0xc1,
+  TORN: 0xc2,
+  CREDIT: 0xc3,
+} as const;
+
+/** What brings a page: a pass before the switchover, or push, prepull or pull after it. */
+export const PURPOSE = { PASS: 0, PUSH: 1, PREPULL: 2, PULL: 3 } as const;
+export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE];
+
+/** What a run of pages is: contents follow; all zero; as it was sent in stage one. */
+export const RUN_KIND = { DATA: 0, ZERO: 1, UNCHANGED: 2 } as const;
+export type RunKind = (typeof RUN_KIND)[keyof typeof RUN_KIND];
+
+export const PAGES_HEAD_BYTES = 16;
+export const RUN_BYTES = 12;
+export const CHECKSUM_BYTES = 8;
+export const MAX_TABLE_BYTES = MAX_RUNS * RUN_BYTES + MAX_DATA_PAGES * CHECKSUM_BYTES;
+export const MAX_PAGES_FRAME_BYTES = PAGES_HEAD_BYTES + MAX_TABLE_BYTES + MAX_DATA_PAGES * 4096;
+
+export interface PageRun {
+  readonly firstPage: number;
+  readonly pageCount: number;
+  readonly kind: RunKind;
+}
+
+export interface PagesHead {
+  readonly runCount: number;
+  readonly dataPages: number;
+  readonly unchangedPages: number;
+  readonly pass: number;
+  /** Bytes of runs and checksums. */
+  readonly tableBytes: number;
+}
+
+/**
+ * Builds header and table of one page frame; the contents follow it on the wire. Reused for frame after
+ * frame: `bytes()` is a copy, so that the socket may keep it.
+ */
+export class PageTable {
+  dataPages = 0;
+  unchangedPages = 0;
+  private runCount = 0;
+  private readonly runs = new Uint32Array(MAX_RUNS * 3);
+  private readonly checksums = new Int32Array(MAX_DATA_PAGES * 2);
+
+  reset(): void {
+    this.dataPages = 0;
+    this.unchangedPages = 0;
+    this.runCount = 0;
+  }
+
+  get isEmpty(): boolean {
+    return this.runCount === 0;
+  }
+
+  /** Whether one more page of any kind fits. */
+  get hasRoom(): boolean {
+    return this.runCount < MAX_RUNS && this.dataPages + this.unchangedPages < MAX_DATA_PAGES;
+  }
+
+  /** Adds `page`, of which `low` and `high` are the checksum's halves (no matter for a zero page). */
+  add(page: number, kind: RunKind, low = 0, high = 0): void {
+    const last = (this.runCount - 1) * 3;
+    const extendsLast =
+      this.runCount > 0 &&
+      this.runs[last + 2] === kind &&
+      (this.runs[last] ?? 0) + (this.runs[last + 1] ?? 0) === page;
+    if (extendsLast) {
+      this.runs[last + 1] = (this.runs[last + 1] ?? 0) + 1;
+    } else {
+      this.runs.set([page, 1, kind], this.runCount * 3);
+      this.runCount += 1;
+    }
+    if (kind === RUN_KIND.ZERO) return;
+    const at = (this.dataPages + this.unchangedPages) * 2;
+    this.checksums[at] = low;
+    this.checksums[at + 1] = high;
+    if (kind === RUN_KIND.DATA) this.dataPages += 1;
+    else this.unchangedPages += 1;
+  }
+
+  /** The runs, in order. */
+  *pageRuns(): Generator<PageRun> {
+    for (let run = 0; run < this.runCount; run += 1) {
+      const [firstPage = 0, pageCount = 0, kind = 0] = this.runs.subarray(run * 3, run * 3 + 3);
+      yield { firstPage, pageCount, kind: kind as RunKind };
+    }
+  }
+
+  /** Header, head, runs and checksums. */
+  bytes(purpose: Purpose, pass: number, sequence: number): Uint8Array<ArrayBuffer> {
+    const checksums = this.dataPages + this.unchangedPages;
+    const tableBytes = this.runCount * RUN_BYTES + checksums * CHECKSUM_BYTES;
+    const bodyBytes = PAGES_HEAD_BYTES + tableBytes + this.dataPages * 4096;
+    const bytes = new Uint8Array(HEADER_BYTES + PAGES_HEAD_BYTES + tableBytes);
+    writeHeader(bytes, { type: FRAME_TYPES.PAGES, flags: purpose, sequence, bodyBytes });
+    const view = new DataView(bytes.buffer);
+    let at = HEADER_BYTES;
+    const put = (value: number) => {
+      view.setUint32(at, value, true);
+      at += 4;
+    };
+    for (const word of [this.runCount, this.dataPages, this.unchangedPages, pass]) put(word);
+    for (let word = 0; word < this.runCount * 3; word += 1) put(this.runs[word] ?? 0);
+    for (let word = 0; word < checksums * 2; word += 1) put(this.checksums[word] ?? 0);
+    return bytes;
+  }
+}
+
+/** Reads the head of a `PAGES` body of `bodyBytes`. Throws FRAME_MALFORMED where the sums do not agree. */
+export function readPagesHead(source: Uint8Array, bodyBytes: number): PagesHead {
+  const view = new DataView(source.buffer, source.byteOffset, PAGES_HEAD_BYTES);
+  const runCount = view.getUint32(0, true);
+  const dataPages = view.getUint32(4, true);
+  const unchangedPages = view.getUint32(8, true);
+  const pass = view.getUint32(12, true);
+  if (runCount === 0 || runCount > MAX_RUNS) {
+    throw malformed(
+      "pages",
+      `it has ${String(runCount)} runs, where 1 to ${String(MAX_RUNS)} may be`,
+    );
+  }
+  if (dataPages + unchangedPages > MAX_DATA_PAGES) {
+    throw malformed("pages", `it has more than ${String(MAX_DATA_PAGES)} pages with a checksum`);
+  }
+  const tableBytes = runCount * RUN_BYTES + (dataPages + unchangedPages) * CHECKSUM_BYTES;
+  if (bodyBytes !== PAGES_HEAD_BYTES + tableBytes + dataPages * 4096) {
+    throw malformed("pages", "its length is not what its table adds up to");
+  }
+  return { runCount, dataPages, unchangedPages, pass, tableBytes };
+}
+
+/**
+ * Reads the runs of a table for a guest of `pageCount` pages. Throws PAGE_OUT_OF_RANGE, or
+ * FRAME_MALFORMED where the runs do not agree with the head.
+ */
+export function readRuns(table: Uint8Array, head: PagesHead, pageCount: number): PageRun[] {
+  const view = new DataView(table.buffer, table.byteOffset, table.byteLength);
+  const runs: PageRun[] = [];
+  const pagesOf = [0, 0, 0];
+  let described = 0;
+  for (let at = 0; at < head.runCount * RUN_BYTES; at += RUN_BYTES) {
+    const firstPage = view.getUint32(at, true);
+    const count = view.getUint32(at + 4, true);
+    const kind = view.getUint32(at + 8, true);
+    if (kind > RUN_KIND.UNCHANGED)
+      throw malformed("pages", `a run is of unknown kind ${String(kind)}`);
+    if (count === 0) throw malformed("pages", "a run has no pages");
+    if (firstPage + count > pageCount) {
+      throw new MigrationError({
+        code: "PAGE_OUT_OF_RANGE",
+        pageIndex: firstPage + count - 1,
+        pageCount,
+      });
+    }
+    described += count;
+    if (described > MAX_DESCRIBED_PAGES) {
+      throw malformed("pages", `it describes more than ${String(MAX_DESCRIBED_PAGES)} pages`);
+    }
+    pagesOf[kind] = (pagesOf[kind] ?? 0) + count;
+    runs.push({ firstPage, pageCount: count, kind: kind as RunKind });
+  }
+  const [data, , unchanged] = pagesOf;
+  if (data !== head.dataPages || unchanged !== head.unchangedPages) {
+    throw malformed("pages", "its runs do not add up to the pages that it announces");
+  }
+  return runs;
+}
+
+/** Checksum words (low, high, low, high, …) of a table, in the order of its runs. */
+export function readChecksums(table: Uint8Array, head: PagesHead): Int32Array {
+  const view = new DataView(table.buffer, table.byteOffset, table.byteLength);
+  const words = new Int32Array((head.dataPages + head.unchangedPages) * 2);
+  for (let word = 0; word < words.length; word += 1) {
+    words[word] = view.getInt32(head.runCount * RUN_BYTES + word * 4, true);
+  }
+  return words;
+}
+
+/** A frame whose body is these 32-bit numbers. */
+export function encodeWords(
+  type: number,
+  sequence: number,
+  words: readonly number[],
+): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(HEADER_BYTES + words.length * 4);
+  writeHeader(frame, { type, flags: 0, sequence, bodyBytes: words.length * 4 });
+  const view = new DataView(frame.buffer);
+  words.forEach((word, index) => {
+    view.setUint32(HEADER_BYTES + index * 4, word, true);
+  });
+  return frame;
+}
+
+/** The numbers of such a body; throws FRAME_MALFORMED unless there are `least` to `most` of them. */
+export function decodeWords(
+  frame: string,
+  body: Uint8Array,
+  least: number,
+  most = least,
+): readonly number[] {
+  const count = body.byteLength / 4;
+  if (!Number.isInteger(count) || count < least || count > most) {
+    throw malformed(frame, `its body has ${String(body.byteLength)} bytes`);
+  }
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  return Array.from({ length: count }, (_, index) => view.getUint32(index * 4, true));
+}

@@ -1,0 +1,97 @@
+import { z } from "zod";
+
+/**
+ * How a migration ended, for the guest:
+ * - `completed`: it runs on the destination, whole; the source has released it.
+ * - `failed`: it never stopped, or was resumed; it runs on the source.
+ * - `cancelled`: as `failed`, at a person's wish.
+ * - `inDoubt`: the source cannot learn who owns it; it stays paused there.
+ * - `stranded`: the destination owns and runs it but the link broke before every page had arrived; the
+ *   source keeps the rest.
+ */
+export const OUTCOMES = ["completed", "failed", "cancelled", "inDoubt", "stranded"] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+const count = z.int().min(0);
+const ms = z.number();
+
+/** Latencies in microseconds; all zero when nothing was measured. */
+const latency = z.strictObject({ p50: ms, p90: ms, p99: ms, max: ms });
+
+/** Guest operations per second; null where the phase was never entered or could not be observed. */
+const rate = z.number().min(0).nullable();
+
+/** A guest-throughput bin of 10 ms: milliseconds since the pause, and operations per second in it. */
+const bin = z.tuple([z.number(), z.number()]);
+
+/**
+ * The result of one migration (field terms of Hines & Gopalan, VEE 2009). Times in milliseconds of the
+ * source's clock; a time that was not reached is null.
+ */
+export const reportSchema = z.strictObject({
+  event: z.literal("report"),
+  migrationId: z.string(),
+  algorithm: z.string(),
+  outcome: z.enum(OUTCOMES),
+  /** Why it did not complete; null when it did. */
+  failure: z.strictObject({ code: z.string(), text: z.string() }).nullable(),
+  guestId: z.string(),
+  guest: z.string(),
+  vcpuCount: count,
+  generation: count,
+  memoryBytes: count,
+  pageBytes: count,
+  tracker: z.string(),
+  channels: count,
+  times: z.strictObject({
+    preparationMs: ms.nullable(),
+    downtimeMs: ms.nullable(),
+    resumeMs: ms.nullable(),
+    totalMs: ms,
+  }),
+  /**
+   * The downtime's parts: until every vCPU stood still; until the dirty set was collected and the
+   * message packed; until the destination had it; until the guest's first operation there.
+   */
+  downtimeParts: z
+    .strictObject({ pauseMs: ms, collectMs: ms, transferMs: ms, startMs: ms })
+    .nullable(),
+  pages: z.strictObject({
+    total: count,
+    /** Pages whose contents crossed the wire, repeats included. */
+    transferred: count,
+    /** Page sends that needed no contents, because the page was zero. */
+    zero: count,
+    stageOne: count,
+    stageThree: count,
+    /** Dirty at the switchover. */
+    dirty: count,
+    deferred: count,
+    unchanged: count,
+    pulled: count,
+    prepulled: count,
+    pushed: count,
+    /** Arrived torn in stage one and was sent again. */
+    torn: count,
+    mostSendsOfOnePage: count,
+  }),
+  bytes: z.strictObject({ wire: count, bulk: count, urgent: count, control: count }),
+  faults: z.strictObject({
+    count,
+    networkFaultPercent: z.number(),
+    blocktimeMs: ms,
+    latencyUs: latency,
+  }),
+  guestOps: z.strictObject({
+    before: rate,
+    during: rate,
+    after: rate,
+    longestGapMs: ms.nullable(),
+  }),
+  /** Throughput around the migration for a chart, oldest first; gaps in time are gaps in observation. */
+  throughput: z.array(bin).max(100_000),
+  /** Pages whose checksum the destination compared, and how many did not match when they had to. */
+  verified: z.strictObject({ pages: count, mismatches: count }),
+});
+
+export type Report = z.infer<typeof reportSchema>;

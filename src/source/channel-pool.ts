@@ -1,0 +1,118 @@
+import { Worker } from "node:worker_threads";
+import { type Failure, MigrationError } from "../failure.js";
+import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
+
+export interface ChannelListener {
+  /** The guest faulted on `page` at the destination. */
+  faulted(page: number): void;
+  failed(failure: Failure): void;
+}
+
+/** One channel's thread, as the main thread drives it: a command at a time. */
+class ChannelThread {
+  private readonly worker: Worker;
+  private waiting: { resolve: () => void; reject: (error: Error) => void } | undefined;
+
+  constructor(
+    seat: ChannelSeat,
+    private readonly listener: ChannelListener,
+  ) {
+    this.worker = new Worker(new URL("channel-thread.js", import.meta.url), {
+      workerData: seat,
+      name: seat.channel,
+    });
+    this.worker.on("message", (report: ChannelReport) => {
+      this.take(report);
+    });
+    this.worker.on("error", (error) => {
+      this.fail({ code: "THREAD_DIED", thread: seat.channel, cause: error.message });
+    });
+  }
+
+  /** Resolves at the next `attached` or `done`. */
+  settled(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.waiting = { resolve, reject };
+    });
+  }
+
+  run(command: ChannelCommand): Promise<void> {
+    const done = this.settled();
+    this.worker.postMessage(command);
+    return done;
+  }
+
+  async terminate(): Promise<void> {
+    this.worker.removeAllListeners();
+    await this.worker.terminate();
+  }
+
+  private take(report: ChannelReport): void {
+    switch (report.type) {
+      case "attached":
+      case "done":
+        this.waiting?.resolve();
+        this.waiting = undefined;
+        break;
+      case "faulted":
+        this.listener.faulted(report.page);
+        break;
+      case "failed":
+        this.fail(report.failure);
+        break;
+    }
+  }
+
+  private fail(failure: Failure): void {
+    this.waiting?.reject(new MigrationError(failure));
+    this.waiting = undefined;
+    this.listener.failed(failure);
+  }
+}
+
+/** The data connections of one outgoing migration, each in its thread. */
+export class ChannelPool {
+  private readonly idle: ChannelThread[] = [];
+
+  private constructor(
+    private readonly bulk: readonly ChannelThread[],
+    private readonly urgent: ChannelThread,
+  ) {}
+
+  /** Connects `bulkCount` bulk channels and the urgent one. Rejects as `attach` does. */
+  static async open(
+    bulkCount: number,
+    seat: Omit<ChannelSeat, "channel">,
+    listener: ChannelListener,
+  ): Promise<ChannelPool> {
+    const thread = (channel: string) => new ChannelThread({ ...seat, channel }, listener);
+    const bulk = Array.from({ length: bulkCount }, (_, index) => thread(`bulk-${String(index)}`));
+    const urgent = thread("urgent");
+    const pool = new ChannelPool(bulk, urgent);
+    try {
+      await Promise.all([...bulk, urgent].map((channel) => channel.settled()));
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
+    pool.idle.push(...bulk);
+    return pool;
+  }
+
+  /** Sends every chunk of the pass that is still to be taken; resolves when all have arrived. */
+  async pass(pass: number): Promise<void> {
+    await Promise.all(this.bulk.map((channel) => channel.run({ type: "pass", pass })));
+  }
+
+  /** Sends a batch on an idle bulk channel. At most as many at a time as there are channels. */
+  async batch(command: ChannelCommand & { type: "batch" }): Promise<void> {
+    const channel = this.idle.pop();
+    if (channel === undefined) throw new RangeError("more batches than channels");
+    await channel.run(command);
+    this.idle.push(channel);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.bulk, this.urgent].map((channel) => channel.terminate()));
+  }
+}

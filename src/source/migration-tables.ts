@@ -1,0 +1,80 @@
+import { AtomicPageBitmap, bitmapBytes } from "../memory/bitmap.js";
+import { SharedCounters } from "../memory/counters.js";
+import { EpochTracker } from "../memory/tracker.js";
+
+const COUNTERS = [
+  /** The next chunk of the pass that no channel has taken yet. */
+  "nextChunk",
+  /** Pages whose turn in stage one has come and gone. */
+  "pagesPassed",
+  /** Pages sent with contents, by stage. */
+  "stageOnePages",
+  "stageThreePages",
+  "zeroPages",
+  "unchangedPages",
+  "pulledPages",
+  "prepulledPages",
+  "pushedPages",
+  "tornPages",
+  "bulkBytes",
+  "urgentBytes",
+] as const;
+
+export type SourceCounter = (typeof COUNTERS)[number];
+
+/** The tables as they are handed to a thread. */
+export interface MigrationTablesHandle {
+  readonly pageCount: number;
+  readonly marks: SharedArrayBuffer;
+  readonly checksums: SharedArrayBuffer;
+  readonly sends: SharedArrayBuffer;
+  readonly queued: SharedArrayBuffer;
+  readonly torn: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
+  readonly limiter: SharedArrayBuffer;
+}
+
+/**
+ * What the threads of one outgoing migration know together, per page.
+ *
+ * `checksums` and `sends` are plain: a page belongs to one thread at a time. In stage one that is the
+ * thread that took its chunk, in stage three the one that claimed its bit in `queued`; between the two lie the
+ * barrier's messages through the main thread, which order them.
+ */
+export class MigrationTables {
+  /** Two words per page: the checksum of its contents when they were last sent; see page kernels. */
+  readonly checksums: Int32Array;
+  /** How often the page's contents have crossed the wire. */
+  readonly sends: Uint8Array;
+  /** Stage three: pages that some thread has taken on to send, so that none is sent twice. */
+  readonly queued: AtomicPageBitmap;
+  /** Pages that arrived torn: dirty whatever their stamp says, and never "unchanged". */
+  readonly torn: AtomicPageBitmap;
+  readonly counters: SharedCounters<SourceCounter>;
+
+  constructor(readonly handle: MigrationTablesHandle) {
+    this.checksums = new Int32Array(handle.checksums);
+    this.sends = new Uint8Array(handle.sends);
+    this.queued = new AtomicPageBitmap(handle.pageCount, handle.queued);
+    this.torn = new AtomicPageBitmap(handle.pageCount, handle.torn);
+    this.counters = new SharedCounters(COUNTERS, handle.counters);
+  }
+
+  static create(pageCount: number, limiter: SharedArrayBuffer): MigrationTables {
+    return new MigrationTables({
+      pageCount,
+      marks: EpochTracker.createMarks(pageCount),
+      checksums: new SharedArrayBuffer(pageCount * 8),
+      sends: new SharedArrayBuffer(pageCount),
+      queued: new SharedArrayBuffer(bitmapBytes(pageCount)),
+      torn: new SharedArrayBuffer(bitmapBytes(pageCount)),
+      counters: SharedCounters.createBuffer(COUNTERS),
+      limiter,
+    });
+  }
+
+  /** The most often that any one page's contents were sent. Once no thread sends. */
+  mostSendsOfOnePage(): number {
+    return this.sends.reduce((most, sends) => Math.max(most, sends), 0);
+  }
+}

@@ -1,0 +1,239 @@
+import { describe, type Failure } from "../failure.js";
+import type { WirePhase } from "../protocol/messages.js";
+import type { Outcome } from "../protocol/report.js";
+
+/**
+ * Where an outgoing migration stands. The point of no return is the step into `switchingOver`: before it
+ * this host owns the guest; from it on only the destination's word can give it back.
+ */
+export type SourcePhase =
+  /** The destination has not answered yet. */
+  | { readonly name: "greeting" }
+  /** Stage one: the guest runs here while its memory is copied. */
+  | { readonly name: "copying"; readonly passEnded: boolean; readonly prepared: boolean }
+  /** The guest is being stopped; nothing was handed over yet. */
+  | { readonly name: "pausing" }
+  /** Stage two: handed over, not yet confirmed. */
+  | { readonly name: "switchingOver" }
+  /** The connection broke after the handover: nobody here knows who owns the guest, so it stays paused. */
+  | { readonly name: "inDoubt"; readonly cause: Failure }
+  /** Stage three: the guest runs at the destination, which still lacks pages. */
+  | { readonly name: "draining" }
+  /** The destination has everything; this host has released the guest. */
+  | { readonly name: "observing" }
+  | { readonly name: "ended"; readonly outcome: Outcome; readonly cause: Failure | null };
+
+export type OwnerAnswer = "running" | "refused" | "lost";
+
+export type SourceEvent =
+  | { readonly type: "welcomed" }
+  | { readonly type: "passEnded" }
+  | { readonly type: "prepared" }
+  | { readonly type: "paused" }
+  | { readonly type: "running" }
+  | { readonly type: "complete" }
+  | { readonly type: "summarized" }
+  | { readonly type: "cancel"; readonly by: string }
+  /** A connection broke, the peer gave up, a check or a thread failed. */
+  | { readonly type: "failed"; readonly failure: Failure }
+  /** In doubt: the destination's journal says who owns the guest. */
+  | { readonly type: "owner"; readonly answer: OwnerAnswer }
+  /** In doubt: nobody could be asked for as long as we were to try. */
+  | { readonly type: "unanswered" };
+
+export type SourceEffect =
+  /** Open the channels, have the destination prepare, start the pass. */
+  | { readonly type: "copy" }
+  /** Journal the handover, then stop the guest. */
+  | { readonly type: "pause" }
+  | { readonly type: "sendSwitchover" }
+  /** Journal that the guest stays, and let it go on. */
+  | { readonly type: "keepGuest" }
+  | { readonly type: "push" }
+  /** Free the guest; journal that it is gone. */
+  | { readonly type: "release" }
+  | { readonly type: "ask" }
+  /** Close the connections, telling the destination why if there is a cause. */
+  | { readonly type: "close"; readonly cause: Failure | null }
+  | { readonly type: "report" };
+
+type Step = readonly [SourcePhase, readonly SourceEffect[]];
+
+/** One step of the machine. An event that means nothing in a phase changes nothing. */
+export function advance(phase: SourcePhase, event: SourceEvent): Step {
+  if (event.type === "failed") return fail(phase, event.failure);
+  if (event.type === "cancel") return cancel(phase, event.by);
+  switch (phase.name) {
+    case "greeting":
+      if (event.type === "welcomed") {
+        return [{ name: "copying", passEnded: false, prepared: false }, [{ type: "copy" }]];
+      }
+      break;
+    case "copying":
+      if (event.type === "passEnded") return copied({ ...phase, passEnded: true });
+      if (event.type === "prepared") return copied({ ...phase, prepared: true });
+      break;
+    case "pausing":
+      if (event.type === "paused") return [{ name: "switchingOver" }, [{ type: "sendSwitchover" }]];
+      break;
+    case "switchingOver":
+      if (event.type === "running") return [{ name: "draining" }, [{ type: "push" }]];
+      break;
+    case "inDoubt":
+      return resolveDoubt(phase, event);
+    case "draining":
+      if (event.type === "complete") return [{ name: "observing" }, [{ type: "release" }]];
+      break;
+    case "observing":
+      if (event.type === "summarized") return end("completed", null, []);
+      break;
+    case "ended":
+      break;
+  }
+  return [phase, []];
+}
+
+function copied(phase: SourcePhase & { name: "copying" }): Step {
+  if (!phase.passEnded || !phase.prepared) return [phase, []];
+  return [{ name: "pausing" }, [{ type: "pause" }]];
+}
+
+/** The failure table of the design (section 7), for the source. */
+function fail(phase: SourcePhase, failure: Failure): Step {
+  switch (phase.name) {
+    case "greeting":
+    case "copying":
+      // The guest never stopped.
+      return end("failed", failure, []);
+    case "pausing":
+      return end("failed", failure, [{ type: "keepGuest" }]);
+    case "switchingOver":
+      return [
+        { name: "inDoubt", cause: failure },
+        [{ type: "close", cause: null }, { type: "ask" }],
+      ];
+    case "inDoubt":
+      return [phase, []];
+    case "draining":
+      // The destination owns the guest; what it lacks is kept here.
+      return end("stranded", failure, []);
+    case "observing":
+      return end("completed", null, []);
+    case "ended":
+      return [phase, []];
+  }
+}
+
+function cancel(phase: SourcePhase, by: string): Step {
+  const cause = { code: "CANCELLED", by } as const;
+  switch (phase.name) {
+    case "greeting":
+    case "copying":
+      return end("cancelled", cause, []);
+    case "pausing":
+      return end("cancelled", cause, [{ type: "keepGuest" }]);
+    case "switchingOver":
+    case "inDoubt":
+    case "draining":
+    case "observing":
+    case "ended":
+      // Too late: the guest is, or may be, the destination's.
+      return [phase, []];
+  }
+}
+
+function resolveDoubt(phase: SourcePhase & { name: "inDoubt" }, event: SourceEvent): Step {
+  if (event.type === "unanswered") return end("inDoubt", phase.cause, []);
+  if (event.type !== "owner") return [phase, []];
+  switch (event.answer) {
+    case "refused":
+      return end("failed", phase.cause, [{ type: "keepGuest" }]);
+    case "running":
+      return end("stranded", phase.cause, []);
+    case "lost":
+      // It ran there, and that process is gone. Whether our older copy may run is for a person to say.
+      return end("inDoubt", phase.cause, []);
+  }
+}
+
+function end(outcome: Outcome, cause: Failure | null, first: readonly SourceEffect[]): Step {
+  return [
+    { name: "ended", outcome, cause },
+    [...first, { type: "report" }, { type: "close", cause }],
+  ];
+}
+
+/** Which messages may come: see messages.ts. */
+export function wirePhase(phase: SourcePhase): WirePhase {
+  switch (phase.name) {
+    case "greeting":
+      return "greeting";
+    case "copying":
+    case "pausing":
+      return "copying";
+    case "switchingOver":
+    case "inDoubt":
+      return "switchover";
+    case "draining":
+      return "draining";
+    case "observing":
+    case "ended":
+      return "observing";
+  }
+}
+
+/** 1, 2 or 3; null outside the three stages. */
+export function stageOf(phase: SourcePhase): 1 | 2 | 3 | null {
+  switch (phase.name) {
+    case "copying":
+      return 1;
+    case "pausing":
+    case "switchingOver":
+      return 2;
+    case "draining":
+      return 3;
+    case "greeting":
+    case "inDoubt":
+    case "observing":
+    case "ended":
+      return null;
+  }
+}
+
+/** One sentence for people. */
+export function tell(phase: SourcePhase): string {
+  switch (phase.name) {
+    case "greeting":
+      return "connecting to the destination";
+    case "copying":
+      return "copying all memory while the guest runs here";
+    case "pausing":
+      return "stopping the guest";
+    case "switchingOver":
+      return "handing over CPU state and the bitmap of dirty pages";
+    case "inDoubt":
+      return `in doubt: the connection broke during the switchover, so the guest stays paused here until the destination says who owns it (${describe(phase.cause)})`;
+    case "draining":
+      return "the guest runs on the destination; pushing its dirty pages";
+    case "observing":
+      return "every page has arrived; the guest was released here";
+    case "ended":
+      return tellEnd(phase.outcome, phase.cause);
+  }
+}
+
+function tellEnd(outcome: Outcome, cause: Failure | null): string {
+  const why = cause === null ? "" : ` (${describe(cause)})`;
+  switch (outcome) {
+    case "completed":
+      return "done: the guest runs on the destination";
+    case "failed":
+      return `the migration failed; the guest runs on here${why}`;
+    case "cancelled":
+      return `cancelled; the guest runs on here${why}`;
+    case "inDoubt":
+      return `in doubt: nobody could say who owns the guest, so it stays paused here; make sure that it does not run on the destination before you resume it${why}`;
+    case "stranded":
+      return `the link broke in stage three: the guest runs on the destination, and the pages that it lacks are kept here${why}`;
+  }
+}

@@ -1,0 +1,57 @@
+import type { Clock } from "../clock.js";
+
+const NS_PER_MS = 1e6;
+/** Idle time is made up for only this far: a limit is a limit in every stretch that people look at. */
+const BURST_NS = 2n * 1_000_000n;
+
+/**
+ * Holds all channels together to a number of bytes per second.
+ *
+ * The shared state is one 64-bit word, the time in nanoseconds at which everything sent so far is paid for
+ * (a virtual clock, as in the generic cell rate algorithm, ITU-T I.371). Who sends adds the cost; who
+ * wants to send waits until that time has come. So a sender overdraws by at most the one frame that it
+ * sends, and sums stay exact. The word is only used with Atomics; nothing else is ordered by it.
+ */
+export class RateLimit {
+  private readonly paidUntil: BigInt64Array;
+
+  constructor(
+    state: SharedArrayBuffer,
+    private readonly bytesPerSecond: number | undefined,
+    private readonly clock: Clock,
+  ) {
+    this.paidUntil = new BigInt64Array(state);
+  }
+
+  static createState(): SharedArrayBuffer {
+    return new SharedArrayBuffer(8);
+  }
+
+  /** Resolves when the next frame may leave. */
+  async ready(): Promise<void> {
+    if (this.bytesPerSecond === undefined) return;
+    for (;;) {
+      const waitNs = Atomics.load(this.paidUntil, 0) - this.nowNs();
+      if (waitNs <= 0n) return;
+      // Timers count whole milliseconds and fire late, never early; what is lost to that comes back,
+      // because the virtual clock does not move with it.
+      await new Promise((resolve) => setTimeout(resolve, Number(waitNs) / NS_PER_MS));
+    }
+  }
+
+  /** Counts `bytes` as sent. */
+  charge(bytes: number): void {
+    if (this.bytesPerSecond === undefined) return;
+    const costNs = BigInt(Math.round((bytes / this.bytesPerSecond) * 1e9));
+    for (;;) {
+      const before = Atomics.load(this.paidUntil, 0);
+      const earliest = this.nowNs() - BURST_NS;
+      const after = (before > earliest ? before : earliest) + costNs;
+      if (Atomics.compareExchange(this.paidUntil, 0, before, after) === before) return;
+    }
+  }
+
+  private nowNs(): bigint {
+    return BigInt(Math.round(this.clock.nowMs() * NS_PER_MS));
+  }
+}

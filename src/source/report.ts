@@ -1,0 +1,184 @@
+import { describe, type Failure } from "../failure.js";
+import type { GuestSpec } from "../guest/guest.js";
+import { BIN_MS, type ThroughputBin } from "../guest/throughput.js";
+import { PAGE_BYTES, pageCountOf } from "../memory/geometry.js";
+import type { MessageBody } from "../protocol/messages.js";
+import type { Outcome, Report } from "../protocol/report.js";
+import type { MigrationTables } from "./migration-tables.js";
+
+/** Throughput from this long before the start belongs to the report. */
+export const BEFORE_MS = 2000;
+/** The chart's bins; see the limit in protocol/report.ts. */
+const MAX_BINS = 100_000;
+
+/** What happened when, by the source's clock; undefined where it did not come to that. */
+export interface MigrationTimes {
+  readonly startMs: number;
+  readonly endMs: number;
+  /** The pause was asked for. */
+  readonly pauseMs?: number;
+  /** The last vCPU stood. */
+  readonly stoodMs?: number;
+  /** The switchover message was handed to the socket. */
+  readonly sentMs?: number;
+  readonly receivedMs?: number;
+  readonly firstOperationMs?: number;
+  readonly completedMs?: number;
+}
+
+/** Everything that a report is made of. */
+export interface MigrationRecord {
+  readonly migrationId: string;
+  readonly spec: GuestSpec;
+  readonly generation: number;
+  readonly channels: number;
+  readonly outcome: Outcome;
+  readonly cause: Failure | null;
+  readonly times: MigrationTimes;
+  readonly dirtyPages: number;
+  readonly tables: MigrationTables;
+  readonly controlBytes: number;
+  readonly complete: MessageBody<"complete"> | undefined;
+  readonly latencyUs: MessageBody<"summary">["latencyUs"] | undefined;
+  /** Of both hosts, by the source's clock, oldest first. */
+  readonly bins: readonly ThroughputBin[];
+}
+
+/** The report of the design's section 9. */
+export function makeReport(record: MigrationRecord): Report {
+  const { spec, times, tables, complete, dirtyPages } = record;
+  const count = tables.counters.read.bind(tables.counters);
+  const bulk = count("bulkBytes");
+  const urgent = count("urgentBytes");
+  const faults = complete?.networkFaults ?? 0;
+  return {
+    event: "report",
+    migrationId: record.migrationId,
+    algorithm: "three-stage",
+    outcome: record.outcome,
+    failure:
+      record.cause === null ? null : { code: record.cause.code, text: describe(record.cause) },
+    guestId: spec.guestId,
+    guest: spec.name,
+    vcpuCount: spec.vcpuCount,
+    generation: record.generation,
+    memoryBytes: spec.ramBytes,
+    pageBytes: PAGE_BYTES,
+    tracker: "epoch",
+    channels: record.channels,
+    times: durations(times),
+    downtimeParts: downtimeParts(times),
+    pages: {
+      total: pageCountOf(spec.ramBytes),
+      transferred: count("stageOnePages") + count("stageThreePages"),
+      zero: count("zeroPages"),
+      stageOne: count("stageOnePages"),
+      stageThree: count("stageThreePages"),
+      dirty: dirtyPages,
+      deferred: 0,
+      unchanged: count("unchangedPages"),
+      pulled: count("pulledPages"),
+      prepulled: count("prepulledPages"),
+      pushed: count("pushedPages"),
+      torn: count("tornPages"),
+      mostSendsOfOnePage: tables.mostSendsOfOnePage(),
+    },
+    bytes: {
+      wire: bulk + urgent + record.controlBytes,
+      bulk,
+      urgent,
+      control: record.controlBytes,
+    },
+    faults: {
+      count: complete?.faults ?? 0,
+      networkFaultPercent: dirtyPages === 0 ? 0 : (faults / dirtyPages) * 100,
+      blocktimeMs: complete?.blockedMs ?? 0,
+      latencyUs: record.latencyUs ?? { p50: 0, p90: 0, p99: 0, max: 0 },
+    },
+    guestOps: guestOperations(record.bins, times),
+    throughput: chart(record.bins, times.pauseMs ?? times.endMs),
+    verified: { pages: complete?.verifiedPages ?? 0, mismatches: complete?.mismatches ?? 0 },
+  };
+}
+
+function durations(times: MigrationTimes): Report["times"] {
+  const { startMs, pauseMs, firstOperationMs, completedMs, endMs } = times;
+  return {
+    preparationMs: between(startMs, pauseMs),
+    downtimeMs: between(pauseMs, firstOperationMs),
+    resumeMs: between(firstOperationMs, completedMs),
+    totalMs: (completedMs ?? endMs) - startMs,
+  };
+}
+
+function between(fromMs: number | undefined, toMs: number | undefined): number | null {
+  return fromMs === undefined || toMs === undefined ? null : toMs - fromMs;
+}
+
+function downtimeParts(times: MigrationTimes): Report["downtimeParts"] {
+  const { pauseMs, stoodMs, sentMs, receivedMs, firstOperationMs } = times;
+  if (
+    pauseMs === undefined ||
+    stoodMs === undefined ||
+    sentMs === undefined ||
+    receivedMs === undefined ||
+    firstOperationMs === undefined
+  ) {
+    return null;
+  }
+  return {
+    pauseMs: stoodMs - pauseMs,
+    collectMs: sentMs - stoodMs,
+    transferMs: receivedMs - sentMs,
+    startMs: firstOperationMs - receivedMs,
+  };
+}
+
+function guestOperations(
+  bins: readonly ThroughputBin[],
+  times: MigrationTimes,
+): Report["guestOps"] {
+  const { startMs, completedMs = times.endMs } = times;
+  return {
+    before: rate(bins, startMs - BEFORE_MS, startMs),
+    during: rate(bins, startMs, completedMs),
+    after: rate(bins, completedMs, Number.POSITIVE_INFINITY),
+    longestGapMs: longestGap(bins, startMs, completedMs),
+  };
+}
+
+/** Operations per second over the time between; null where nothing was observed. */
+function rate(bins: readonly ThroughputBin[], fromMs: number, toMs: number): number | null {
+  const inside = bins.filter(([startMs]) => startMs >= fromMs && startMs < toMs);
+  const [first] = inside;
+  const last = inside.at(-1);
+  if (first === undefined || last === undefined) return null;
+  const operations = inside.reduce((sum, [, count]) => sum + count, 0);
+  return operations / ((last[0] - first[0] + BIN_MS) / 1000);
+}
+
+/**
+ * The longest time without an operation between start and completion: from the end of a bin with
+ * operations to the start of the next one that has any. Null where nothing was observed.
+ */
+function longestGap(bins: readonly ThroughputBin[], fromMs: number, toMs: number): number | null {
+  const busy = bins.filter(([startMs, operations]) => startMs >= fromMs - BIN_MS && operations > 0);
+  if (busy.length === 0) return null;
+  let longest = 0;
+  let endMs: number | undefined;
+  for (const [startMs] of busy) {
+    if (endMs !== undefined && endMs <= toMs) longest = Math.max(longest, startMs - endMs);
+    endMs = startMs + BIN_MS;
+  }
+  return longest;
+}
+
+/** Bins relative to the pause, as operations per second. */
+function chart(bins: readonly ThroughputBin[], pauseMs: number): [number, number][] {
+  return bins
+    .slice(-MAX_BINS)
+    .map(([startMs, operations]) => [
+      Math.round(startMs - pauseMs),
+      Math.round((operations / BIN_MS) * 1000),
+    ]);
+}

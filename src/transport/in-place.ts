@@ -1,0 +1,32 @@
+import net from "node:net";
+
+/** Says where the next bytes go, and is told how many came. */
+export interface InPlaceSink {
+  /** The buffer for the next read; never empty. May lie in guest memory. */
+  next(): Uint8Array;
+  /** `byteCount` bytes were read into the start of that buffer. */
+  filled(byteCount: number): void;
+}
+
+/**
+ * Opens a socket on descriptor `fd`, whose bytes the kernel copies straight into the sink's buffers.
+ * (Six times faster than a `data` handler with a copy: DESIGN.md, section 10.)
+ */
+export function openInPlace(fd: number, sink: InPlaceSink): net.Socket {
+  const options: net.SocketConstructorOpts & { onread: net.OnReadOpts } = {
+    fd,
+    readable: true,
+    writable: true,
+    onread: {
+      buffer: () => sink.next(),
+      callback: (byteCount) => {
+        sink.filled(byteCount);
+        return true;
+      },
+    },
+  };
+  const socket = new net.Socket(options);
+  socket.setNoDelay(true);
+  socket.resume();
+  return socket;
+}
