@@ -11,7 +11,11 @@ export default tseslint.config(
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
     },
     rules: {
-      "@typescript-eslint/switch-exhaustiveness-check": "error",
+      // A `default` says that the rest is meant; without one every case must stand there.
+      "@typescript-eslint/switch-exhaustiveness-check": [
+        "error",
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],
       // Typed arrays answer `number | undefined` for every index; the hot paths index within bounds.
       "@typescript-eslint/no-non-null-assertion": "off",
@@ -26,6 +30,8 @@ export default tseslint.config(
   {
     files: ["test/**/*.ts"],
     rules: {
+      // A test hands over many small functions; braces around each of their calls only hide it.
+      "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       // node:test's `test` and `describe` return promises that the runner itself awaits.
       "@typescript-eslint/no-floating-promises": [
         "error",

@@ -10,6 +10,7 @@
 // 3. It is deterministic: no clock, no Math.random, and no vCPU writes where another one works.
 
 const WIDTH = 1024; // cells of one row; a cell is one byte: 1 alive, 0 dead
+const DEFAULT_DENSITY = "0.3";
 
 export default {
   name: "game-of-life",
@@ -17,12 +18,12 @@ export default {
 
   // What `--set` may change. Values arrive as the text that the user wrote.
   settings: {
-    density: { summary: "share of cells alive at the start, 0 to 1", default: "0.3" },
+    density: { summary: "share of cells alive at the start, 0 to 1", default: DEFAULT_DENSITY },
   },
 
   // Called once, where the guest is born. Fills memory and returns the state of each vCPU.
   boot(memory, options, vcpuCount) {
-    const density = Number(options.density ?? this.settings.density.default);
+    const density = Number(options.density ?? DEFAULT_DENSITY);
     if (!(density >= 0 && density <= 1)) throw new Error("density must be a number from 0 to 1");
 
     // Each vCPU has a part of memory of its own, with room for two worlds: the one that is, and the

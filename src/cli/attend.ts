@@ -5,7 +5,14 @@ import type { HostEvent } from "../host/events.js";
 import type { HostService } from "../host/service.js";
 import { EXIT, exitCodeOfOutcome, type ExitCode } from "./exit-codes.js";
 import { farewells } from "./farewell.js";
-import { isMoving, onInterrupt, SECOND_PRESS_MS, type ActiveMigration } from "./interrupt.js";
+import { isFinal } from "./final-phase.js";
+import {
+  isMoving,
+  isStillHere,
+  onInterrupt,
+  SECOND_PRESS_MS,
+  type ActiveMigration,
+} from "./interrupt.js";
 import type { Presenter } from "./show/presenter.js";
 
 export interface AttendOptions {
@@ -57,10 +64,7 @@ class Attendance {
     };
     const terminate = (): void => {
       this.terminating = true;
-      this.cancel(
-        [...this.active.values()].filter((it) => it.direction === "outgoing"),
-        "SIGTERM",
-      );
+      this.cancel([...this.active.values()].filter(isStillHere), "SIGTERM");
       this.leaveIfQuiet();
     };
     const stopWatching = service.watch((event) => {
@@ -94,9 +98,17 @@ class Attendance {
     if (event.event === "phase") {
       const { migrationId, direction, guestId, guest } = event;
       const known = this.active.get(migrationId);
-      const stage = event.stage ?? known?.stage ?? null;
-      const cancelling = known?.cancelling ?? false;
-      this.active.set(migrationId, { migrationId, direction, guestId, guest, stage, cancelling });
+      if (isFinal(event)) {
+        // A report comes next for what went out, and came before or never comes for what came in.
+        if (known?.direction === "incoming") this.ended(migrationId, EXIT.DONE);
+        return;
+      }
+      this.active.set(migrationId, {
+        ...{ migrationId, direction, guestId, guest },
+        stage: event.stage ?? known?.stage ?? null,
+        arrived: event.phase === "observing",
+        cancelling: known?.cancelling ?? false,
+      });
     } else if (event.event === "report") {
       this.ended(event.migrationId, exitCodeOfOutcome(event.outcome));
     } else if (event.event === "error" && event.migrationId !== null) {
@@ -133,19 +145,19 @@ class Attendance {
         this.leave(EXIT.IN_DOUBT);
         return;
       case "close":
-        this.leave(this.active.size > 0 ? EXIT.FAILED : EXIT.DONE);
+        this.leave(this.unfinished() ? EXIT.FAILED : EXIT.DONE);
     }
   }
 
   private cancel(migrations: readonly ActiveMigration[], by: string): void {
     const { service, presenter, once } = this.options;
-    const stays = once ? "stays here" : "goes on running here";
     for (const migration of migrations) {
       const name = `guest ${migration.guest} (${migration.guestId})`;
+      presenter.say(`cancelling the migration of ${name}`);
       try {
         service.cancel(migration.migrationId, by);
-        presenter.say(`cancelling the migration; ${name} ${stays}`);
-        // A cancelled migration may have ended at once; then it is no longer active.
+        if (!once) presenter.say(`${name} goes on running here`);
+        // It may have ended at once; then it is no longer active.
         if (!this.active.has(migration.migrationId)) continue;
         this.active.set(migration.migrationId, { ...migration, cancelling: true });
       } catch (error) {
@@ -155,10 +167,14 @@ class Attendance {
     }
   }
 
+  private unfinished(): boolean {
+    return [...this.active.values()].some(({ arrived }) => !arrived);
+  }
+
   /** After SIGTERM: leaves as soon as no guest of this host is on its way. */
   private leaveIfQuiet(): void {
     const waiting = [...this.active.values()].filter(
-      (migration) => migration.direction === "outgoing" || isMoving(migration),
+      (migration) => isStillHere(migration) || isMoving(migration),
     );
     if (waiting.length === 0) this.leave(EXIT.DONE);
     for (const { guest } of waiting) {

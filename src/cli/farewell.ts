@@ -32,5 +32,5 @@ const FATES: Readonly<Record<GuestStatus["state"], string>> = {
   crashed: "had crashed, and is gone with this process",
   arriving: "goes on running where it came from",
   inDoubt: "is lost with this process, unless the destination had taken it over",
-  stranded: "loses the pages kept here: on the destination it stops at the first",
+  stranded: "is stranded between two hosts: the pages of it that are here are lost",
 };

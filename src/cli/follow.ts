@@ -51,7 +51,9 @@ async function showToTheEnd(
   try {
     for await (const event of events) {
       presenter.show(event);
-      if (event.event === "report") return exitCodeOfOutcome(event.outcome);
+      if (event.event !== "report") continue;
+      if (event.outcome === "cancelled") presenter.say("the guest goes on running on the source");
+      return exitCodeOfOutcome(event.outcome);
     }
   } catch (error) {
     cause = describe(failureOf(error));
@@ -67,8 +69,8 @@ async function cancel(
 ): Promise<void> {
   try {
     const { migrationId } = await started;
+    presenter.say("cancelling the migration");
     await client.cancel(migrationId);
-    presenter.say("cancelling the migration; the guest goes on running on the source");
   } catch (error) {
     presenter.say(
       `cannot cancel: ${errorEvent(failureOf(error)).text}; Ctrl-C again leaves the migration to go on`,

@@ -11,6 +11,7 @@ import type { Arguments } from "./arguments.js";
 
 export type HostRole = "source" | "dest";
 
+const FOREVER = { recursive: true, force: true };
 const ANY_LOCAL_PORT: Address = { host: "127.0.0.1", port: 0 };
 
 /** What `tristage dest` and `tristage source` read alike. */
@@ -22,6 +23,7 @@ export function readHostOptions(args: Arguments, role: HostRole) {
     token: args.token("token-file"),
     insecure: args.flag("insecure"),
     state: stateDirectory(args.text("state-dir"), role, listen),
+    askSeconds: args.seconds("ask-for"),
   };
 }
 
@@ -36,20 +38,21 @@ export class HostSession {
   ) {}
 
   static async open(options: HostSessionOptions, logger: Logger): Promise<HostSession> {
-    const { listen, control, token, insecure, state } = options;
+    const { listen, control, token, insecure, state, askSeconds } = options;
     const stateDirectory = state.path;
     const shared = { token, insecure, logger };
-    const host = await Host.open({ listen, control, stateDirectory, ...shared });
+    const asking = askSeconds === undefined ? {} : { askMs: askSeconds * 1000 };
+    const host = await Host.open({ listen, control, stateDirectory, ...asking, ...shared });
     try {
       const endpoint = await openControlEndpoint(host, { address: control, ...shared });
       const leaveDirectory = await enter(endpoint.address, logger);
       return new HostSession(host, endpoint, [
-        leaveDirectory,
+        () => leaveDirectory(),
         // The host first: whoever follows a migration then hears how it ended.
         () => host.close(),
         () => endpoint.close(),
         // Nobody can come back to a host without an address of its own, so its journal ends with it.
-        async () => state.lasting || (await rm(stateDirectory, { recursive: true, force: true })),
+        () => (state.lasting ? Promise.resolve() : rm(stateDirectory, FOREVER)),
       ]);
     } catch (error) {
       await host.close();

@@ -8,6 +8,8 @@ export interface ActiveMigration {
   readonly guest: string;
   /** The furthest stage that it entered; null before the first. */
   readonly stage: 1 | 2 | 3 | null;
+  /** Every page has arrived: only the report is awaited, and nothing can be lost on the way. */
+  readonly arrived: boolean;
   /** A person has asked to cancel it. */
   readonly cancelling: boolean;
 }
@@ -38,11 +40,16 @@ export function onInterrupt(
     const again = sinceWarningMs !== null && sinceWarningMs <= SECOND_PRESS_MS;
     return again ? { action: "abandon" } : { action: "warn", migrations: moving };
   }
-  const migrations = active.filter((it) => it.direction === "outgoing" && !it.cancelling);
+  const migrations = active.filter((migration) => isStillHere(migration) && !migration.cancelling);
   return migrations.length > 0 ? { action: "cancel", migrations } : { action: "close" };
 }
 
-/** Whether the migration is past its point of no return. */
-export function isMoving({ stage }: ActiveMigration): boolean {
-  return stage !== null && stage > 1;
+/** Whether the guest is between the two hosts. */
+export function isMoving({ stage, arrived }: ActiveMigration): boolean {
+  return stage !== null && stage > 1 && !arrived;
+}
+
+/** Whether the guest was to leave this host and has not been handed over. */
+export function isStillHere({ direction, stage }: ActiveMigration): boolean {
+  return direction === "outgoing" && (stage === null || stage === 1);
 }

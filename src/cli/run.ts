@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
 import yargs, { type Argv } from "yargs";
-import { z } from "zod";
 import { MigrationError } from "../failure.js";
+import { RELEASE } from "../host/release.js";
 import { Arguments, usage } from "./arguments.js";
 import type { Command } from "./commands/command.js";
 import { dest } from "./commands/dest.js";
@@ -11,12 +10,19 @@ import { source } from "./commands/source.js";
 import { status } from "./commands/status.js";
 import { errorEvent } from "./error-event.js";
 import { EXIT, EXIT_CODES_HELP, exitCodeOfFailure, type ExitCode } from "./exit-codes.js";
+import type { Sink } from "./show/presenter.js";
 import { printable } from "./show/sentences.js";
 
 const COMMANDS: Readonly<Record<string, Command>> = { dest, source, migrate, status, guests };
 
-/** Carries out one command line (without node and script) and says how the process shall end. */
-export async function run(words: readonly string[]): Promise<ExitCode> {
+/**
+ * Carries out one command line (without node and script) and says how the process shall end. Failures are
+ * printed to `screen`.
+ */
+export async function run(
+  words: readonly string[],
+  screen: { readonly stdout: Sink; readonly stderr: Sink } = process,
+): Promise<ExitCode> {
   try {
     const values = await parse(words);
     const command = COMMANDS[String(values["_"][0])];
@@ -28,8 +34,8 @@ export async function run(words: readonly string[]): Promise<ExitCode> {
   } catch (error) {
     if (!(error instanceof MigrationError)) throw error;
     const problem = errorEvent(error.failure);
-    process.stderr.write(`tristage: ${printable(problem.text)}\n`);
-    if (words.includes("--json")) process.stdout.write(`${JSON.stringify(problem)}\n`);
+    screen.stderr.write(`tristage: ${printable(problem.text)}\n`);
+    if (words.includes("--json")) screen.stdout.write(`${JSON.stringify(problem)}\n`);
     return exitCodeOfFailure(error.failure);
   }
 }
@@ -38,7 +44,7 @@ async function parse(words: readonly string[]) {
   let parser: Argv = yargs([...words])
     .scriptName("tristage")
     .usage("$0 COMMAND: moves a running guest from one process to another")
-    .version(version())
+    .version(RELEASE)
     .help()
     .alias("help", "h")
     .detectLocale(false)
@@ -59,10 +65,4 @@ async function parse(words: readonly string[]) {
 
 function helpFor([word = ""]: readonly string[]): string {
   return Object.hasOwn(COMMANDS, word) ? `tristage ${word} --help` : "tristage --help";
-}
-
-function version(): string {
-  const manifest = new URL("../../../package.json", import.meta.url);
-  const schema = z.object({ version: z.string() });
-  return schema.parse(JSON.parse(readFileSync(manifest, "utf8"))).version;
 }

@@ -34,6 +34,7 @@ export interface ArrivalTablesHandle {
   readonly words: SharedArrayBuffer;
   readonly claimed: SharedArrayBuffer;
   readonly requested: SharedArrayBuffer;
+  readonly prepulled: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
 }
 
@@ -44,11 +45,14 @@ export class ArrivalTables {
    * it, nobody else: so a page that the guest may have written is never written again by a receiver.
    */
   readonly claimed: AtomicPageBitmap;
+  /** Pages that came along with another, until a vCPU touches them. */
+  readonly prepulled: AtomicPageBitmap;
   readonly counters: SharedCounters<ArrivalCounter>;
   private readonly words: Int32Array;
 
   constructor(readonly handle: ArrivalTablesHandle) {
     this.claimed = new AtomicPageBitmap(handle.pageCount, handle.claimed);
+    this.prepulled = new AtomicPageBitmap(handle.pageCount, handle.prepulled);
     this.counters = new SharedCounters(COUNTERS, handle.counters);
     this.words = new Int32Array(handle.words);
   }
@@ -59,6 +63,7 @@ export class ArrivalTables {
       words: new SharedArrayBuffer(8),
       claimed: new SharedArrayBuffer(bitmapBytes(pageCount)),
       requested: new SharedArrayBuffer(bitmapBytes(pageCount)),
+      prepulled: new SharedArrayBuffer(bitmapBytes(pageCount)),
       counters: SharedCounters.createBuffer(COUNTERS),
     });
     Atomics.store(tables.words, WORDS.STAGE, STAGE.ONE);

@@ -149,6 +149,7 @@ export class Arrival implements FrameHandler {
           continue;
         }
       }
+      if (frame.purpose === PURPOSE.PREPULL) this.tables.prepulled.claim(page);
       this.ram.arrived.claim(page);
       arrived += 1;
     }
@@ -179,7 +180,7 @@ export class Arrival implements FrameHandler {
       throw new MigrationError({ code: "PAGE_CORRUPT", pageIndex: page });
     }
     this.suspects.add(page);
-    this.tables.claimed.remove(page);
+    this.tables.claimed.take(page);
     this.sink.requestAgain(page);
   }
 

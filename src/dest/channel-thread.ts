@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { describe, type Failure, MigrationError } from "../failure.js";
 import { GuestRam } from "../memory/ram.js";
+import { VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import { encodeMessage } from "../protocol/codec.js";
 import { nextSequence } from "../protocol/frame.js";
 import { encodeWords, FRAME_TYPES } from "../protocol/pages.js";
@@ -48,7 +49,7 @@ const arrival = new Arrival(ram, new ArrivalTables(seat.tables), {
     send(FRAME_TYPES.BARRIER_PASSED, [pass]);
   },
   requestAgain: (page) => {
-    send(FRAME_TYPES.REQUEST, [page, 1]);
+    send(FRAME_TYPES.REQUEST, [page, 1, 0, 0]);
   },
   whole: () => {
     report({ type: "whole" });
@@ -91,11 +92,12 @@ socket.on("close", () => {
 });
 
 main.on("message", ({ doorbells }: FaultLines) => {
-  for (const doorbell of doorbells) {
+  doorbells.forEach((doorbell, vcpu) => {
+    const hitsAt = vcpuWords(vcpu) + VCPU_WORDS.PREPULL_HITS;
     doorbell.on("message", (page: number) => {
-      send(FRAME_TYPES.REQUEST, [page, 0]);
+      send(FRAME_TYPES.REQUEST, [page, 0, vcpu, Atomics.load(ram.words, hitsAt)]);
     });
-  }
+  });
 });
 
 socket.write(encodeMessage("attached", {}, sequence));

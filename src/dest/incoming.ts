@@ -125,7 +125,10 @@ export class Incoming {
     this.channels.set(channel, worker);
     worker.on("message", (report: ChannelReport) => {
       if (report.type === "whole") void this.finish();
-      else this.happen({ type: "failed", failure: report.failure });
+      // With every page here, only the control connection still matters.
+      else if (this.phase.name !== "observing") {
+        this.happen({ type: "failed", failure: report.failure });
+      }
     });
     worker.on("error", (error) => {
       const failure = { code: "THREAD_DIED", thread: channel, cause: error.message } as const;
@@ -222,7 +225,8 @@ export class Incoming {
     const lines = Array.from({ length: this.spec.vcpuCount }, (): FaultLine => {
       const { port1, port2 } = new MessageChannel();
       this.doorbells.push(port1);
-      return { doorbell: port2, requested: this.tables.handle.requested };
+      const { requested, prepulled } = this.tables.handle;
+      return { doorbell: port2, requested, prepulled };
     });
     this.guest = await Guest.create(
       this.spec,
@@ -254,7 +258,8 @@ export class Incoming {
       const receivedMs = this.host.clock.nowMs();
       const { guest } = this;
       // In this phase the vCPU threads are there.
-      if (guest === undefined) throw new RangeError("a switchover came before the vCPUs were ready");
+      if (guest === undefined)
+        throw new RangeError("a switchover came before the vCPUs were ready");
       this.switchover = { ...this.checkSwitchover(body), receivedMs };
       guest.adopt(this.switchover.states);
       this.throughput = new ThroughputRecorder(() => guest.operations(), this.host.clock);
@@ -291,7 +296,7 @@ export class Incoming {
     this.dirtyPages = missing;
     this.tables.claimed.setComplement(dirty);
     this.tables.enterStageThree(missing);
-    this.publisher = new Publisher(ram, dirty);
+    this.publisher = new Publisher(ram, dirty, this.tables.prepulled);
     // The vCPUs see all of the above: they are started by a message that is sent after it.
     this.firstOperationMs = await guest.start(states);
     this.publisher.start();
@@ -328,15 +333,14 @@ export class Incoming {
   }
 
   private async finish(): Promise<void> {
-    this.publisher?.stop();
-    await this.publisher?.publish();
+    await this.publisher?.finish();
     this.happen({ type: "whole" });
   }
 
   private sayComplete(): void {
     clearInterval(this.progressTimer);
     const { counters } = this.tables;
-    const faults = this.guest?.faults() ?? { count: 0, blockedMs: 0 };
+    const faults = this.guest?.faults() ?? { count: 0, blockedMs: 0, prepullHits: 0 };
     this.control.send("complete", {
       completedMs: this.host.clock.nowMs(),
       pulled: counters.read("pulledPages"),
@@ -347,6 +351,7 @@ export class Incoming {
       mismatches: counters.read("mismatches"),
       faults: faults.count,
       networkFaults: this.tables.requestedCount(),
+      prepullHits: faults.prepullHits,
       blockedMs: faults.blockedMs,
     });
     const timer = setTimeout(() => {

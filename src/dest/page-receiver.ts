@@ -46,18 +46,21 @@ export class PageReceiver implements InPlaceSink {
   private piece = 0;
   private offset = 0;
   private then: () => void;
+  private atHeader = true;
 
   constructor(
     private readonly handler: FrameHandler,
     private sequence: number,
   ) {
     this.pieces = [this.front.subarray(0, HEADER_BYTES)];
-    this.then = this.takeHeader;
+    this.then = () => {
+      this.takeHeader();
+    };
   }
 
   /** Bytes that the frame under way still lacks, as far as is known; 0 between frames. */
   get missingBytes(): number {
-    if (this.then === this.takeHeader && this.offset === 0) return 0;
+    if (this.atHeader && this.offset === 0) return 0;
     const left = this.pieces.slice(this.piece).reduce((sum, piece) => sum + piece.byteLength, 0);
     return left - this.offset;
   }
@@ -79,14 +82,18 @@ export class PageReceiver implements InPlaceSink {
     this.pieces = pieces.filter((piece) => piece.byteLength > 0);
     this.piece = 0;
     this.then = then;
-    if (this.pieces.length === 0) then.call(this);
+    if (this.pieces.length === 0) then();
   }
 
   private expectHeader(): void {
-    this.expect([this.front.subarray(0, HEADER_BYTES)], this.takeHeader);
+    this.atHeader = true;
+    this.expect([this.front.subarray(0, HEADER_BYTES)], () => {
+      this.takeHeader();
+    });
   }
 
   private takeHeader(): void {
+    this.atHeader = false;
     const header = readHeader(this.front, this.sequence, MAX_PAGES_FRAME_BYTES);
     this.sequence = nextSequence(this.sequence);
     const { type, flags, bodyBytes } = header;

@@ -1,4 +1,4 @@
-import type { PageBitmap } from "../memory/bitmap.js";
+import type { AtomicPageBitmap, PageBitmap } from "../memory/bitmap.js";
 import { openEpoch, whenEpochHolds } from "../memory/epoch.js";
 import type { GuestRam } from "../memory/ram.js";
 import { NEVER } from "../memory/words.js";
@@ -20,31 +20,36 @@ export class Publisher {
   private timer: NodeJS.Timeout | undefined;
   private underWay: Promise<void> = Promise.resolve();
 
-  /** `missing` is given over: the pages whose stamp is `ABSENT`. */
+  /**
+   * `missing` is given over: the pages whose stamp is `ABSENT`. Pages of `untouched` wait until they are
+   * touched, so that the touch is noticed, or until `finish`.
+   */
   constructor(
     private readonly ram: GuestRam,
     private readonly missing: PageBitmap,
+    private readonly untouched: AtomicPageBitmap,
   ) {}
 
   start(): void {
     this.timer = setInterval(() => {
-      void this.publish();
+      void this.publish(this.untouched);
     }, PUBLISH_INTERVAL_MS);
     this.timer.unref();
   }
 
   /** Publishes every page that has arrived until now. */
-  publish(): Promise<void> {
-    this.underWay = this.underWay.then(() => this.publishArrived());
+  finish(): Promise<void> {
+    clearInterval(this.timer);
+    return this.publish();
+  }
+
+  private publish(except?: AtomicPageBitmap): Promise<void> {
+    this.underWay = this.underWay.then(() => this.publishArrived(except));
     return this.underWay;
   }
 
-  stop(): void {
-    clearInterval(this.timer);
-  }
-
-  private async publishArrived(): Promise<void> {
-    const pages = this.ram.arrived.takeFrom(this.missing);
+  private async publishArrived(except?: AtomicPageBitmap): Promise<void> {
+    const pages = this.ram.arrived.takeFrom(this.missing, except);
     if (pages.length === 0) return;
     const { words, vcpuCount, stamps } = this.ram;
     await whenEpochHolds(words, vcpuCount, openEpoch(words));

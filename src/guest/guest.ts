@@ -3,7 +3,7 @@ import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import { Worker } from "node:worker_threads";
 import { type Failure, MigrationError } from "../failure.js";
 import type { GuestRam } from "../memory/ram.js";
-import { REQUEST, VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import { QUIESCENT, REQUEST, VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import type { GuestOptions } from "./program.js";
 import type { FaultLine, VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 
@@ -67,7 +67,10 @@ export class Guest {
         faults: faultLines[vcpu] ?? null,
         latencyUs,
       };
-      return new VcpuThread(seat, failed);
+      return new VcpuThread(seat, (failure) => {
+        stopAll(ram, vcpu);
+        failed(failure);
+      });
     });
     try {
       await Promise.all(threads.map((thread) => thread.next("ready")));
@@ -146,15 +149,15 @@ export class Guest {
     return this.counted;
   }
 
-  /** Accesses that found their page missing, and the milliseconds that vCPUs waited for them. */
-  faults(): { readonly count: number; readonly blockedMs: number } {
-    let count = 0;
-    let blockedMs = 0;
-    this.vcpus.forEach((_, vcpu) => {
-      count += Atomics.load(this.ram.words, this.word(vcpu, "FAULTS")) >>> 0;
-      blockedMs += (Atomics.load(this.ram.words, this.word(vcpu, "BLOCKED_US")) >>> 0) / 1000;
-    });
-    return { count, blockedMs };
+  /** Accesses that found their page missing, the milliseconds that vCPUs waited, prepulled pages touched. */
+  faults() {
+    const total = (name: keyof typeof VCPU_WORDS) =>
+      sum(this.vcpus.map((_, vcpu) => Atomics.load(this.ram.words, this.word(vcpu, name)) >>> 0));
+    return {
+      count: total("FAULTS"),
+      blockedMs: total("BLOCKED_US") / 1000,
+      prepullHits: total("PREPULL_HITS"),
+    };
   }
 
   /** Ends the threads, wherever they are. Idempotent. */
@@ -238,15 +241,30 @@ class VcpuThread {
     this.waiting.delete(report.type);
   }
 
-  /** Tells those who wait; with nobody waiting, whoever owns the guest. */
+  /** Tells those who wait, and whoever owns the guest. */
   private fail(failure: Failure): void {
     if (this.ended) return;
     this.ended = true;
+    // Whoever gives birth to the guest tells of its failure.
+    const isBirth = this.waiting.has("ready") || this.waiting.has("booted");
     const waiting = [...this.waiting.values()];
     this.waiting.clear();
     for (const { reject } of waiting) reject(new MigrationError(failure));
-    if (waiting.length === 0) this.failed(failure);
+    if (!isBirth) this.failed(failure);
     void this.worker.terminate();
+  }
+}
+
+/**
+ * One vCPU is gone: the others shall stop at their next safepoint. Nobody may wait for the one that is gone, so it
+ * counts as quiescent, which it is: its thread has left the program.
+ */
+function stopAll(ram: GuestRam, gone: number): void {
+  const at = vcpuWords(gone) + VCPU_WORDS.ACKNOWLEDGED;
+  Atomics.store(ram.words, at, QUIESCENT);
+  Atomics.notify(ram.words, at);
+  for (let vcpu = 0; vcpu < ram.vcpuCount; vcpu += 1) {
+    Atomics.store(ram.words, vcpuWords(vcpu) + VCPU_WORDS.REQUEST, REQUEST.PAUSE);
   }
 }
 

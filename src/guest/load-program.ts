@@ -6,7 +6,7 @@ import { MigrationError } from "../failure.js";
 import type { GuestProgram } from "./program.js";
 import { BUILTIN_PROGRAMS } from "./programs/builtin.js";
 
-export interface LoadedProgram {
+interface LoadedProgram {
   readonly program: GuestProgram;
   /** `builtin:kv`, or the absolute path of a module. `loadProgram` takes either, on any host. */
   readonly source: string;
@@ -17,10 +17,11 @@ export interface LoadedProgram {
 const BUILTIN_PREFIX = "builtin:";
 
 /**
- * A built-in guest by its name, or a user's guest by the path of its ES module: anything with a slash, or that ends in
- * `.js` or `.mjs`. The module gives the program as default export or as `program`.
+ * A built-in guest by its name, or a user's guest by the path of its ES module: anything with a
+ * slash, or that ends in `.js` or `.mjs`. The module gives the program as default export or as
+ * `program`.
  *
- * Rejects with a `MigrationError`: `GUEST_UNKNOWN`, `GUEST_MODULE_MISSING` or `GUEST_MODULE_INVALID`.
+ * Rejects with a `MigrationError` of GUEST_UNKNOWN, GUEST_MODULE_MISSING or GUEST_MODULE_INVALID.
  */
 export async function loadProgram(nameOrPath: string): Promise<LoadedProgram> {
   const isPath = /[/\\]|\.m?js$/.test(nameOrPath);

@@ -17,6 +17,9 @@ export interface GuestSetting {
  * memory and the same CPU states, byte for byte, however the vCPUs interleave. So each vCPU writes
  * only to memory of its own, or in ways that commute.
  *
+ * So a step uses only arithmetic whose result the language fixes: `Math.sin`, `Math.pow` and their kind
+ * may differ in the last digit from one release of Node.js to another.
+ *
  * `Cpu` is plain data (numbers, strings, arrays, plain objects): it travels in the switchover message,
  * whose limit is 64 KiB per vCPU.
  */

@@ -23,6 +23,8 @@ export interface FaultLine {
   readonly doorbell: MessagePort;
   /** Bitmap of pages asked for already, so that equal requests merge. */
   readonly requested: SharedArrayBuffer;
+  /** Bitmap of pages that came along with another, and that no vCPU has touched yet. */
+  readonly prepulled: SharedArrayBuffer;
 }
 
 /** Host to vCPU, while the vCPU does not run. */

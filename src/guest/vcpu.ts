@@ -24,6 +24,7 @@ export class Vcpu implements VcpuWaits {
   private readonly epoch: EpochMember;
   private readonly pacer: Pacer;
   private readonly requested: AtomicPageBitmap | undefined;
+  private readonly prepulled: AtomicPageBitmap | undefined;
 
   constructor(
     private readonly seat: VcpuSeat,
@@ -40,6 +41,7 @@ export class Vcpu implements VcpuWaits {
     this.pacer = new Pacer(share, monotonicClock);
     if (seat.faults !== null) {
       this.requested = new AtomicPageBitmap(this.ram.pageCount, seat.faults.requested);
+      this.prepulled = new AtomicPageBitmap(this.ram.pageCount, seat.faults.prepulled);
     }
   }
 
@@ -99,6 +101,11 @@ export class Vcpu implements VcpuWaits {
     const us = Math.max(1, Math.round((monotonicClock.nowMs() - startMs) * 1000));
     Atomics.add(this.words, this.base + VCPU_WORDS.BLOCKED_US, us);
     this.seat.latencyUs.record(us);
+  }
+
+  foundPage(page: number): void {
+    if (this.prepulled?.has(page) !== true || !this.prepulled.take(page)) return;
+    Atomics.add(this.words, this.base + VCPU_WORDS.PREPULL_HITS, 1);
   }
 
   futexWait(words: Int32Array, index: number, expected: number, timeoutMs: number): WaitOutcome {

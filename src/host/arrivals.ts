@@ -15,6 +15,7 @@ import type { Greeting } from "../transport/greeter.js";
 import { handOver } from "../transport/hand-over.js";
 import { isTokenRight } from "../transport/token.js";
 import type { HostContext } from "./context.js";
+import { freeMemorySoon } from "./free-memory.js";
 import { ProgressMeter } from "./progress-meter.js";
 import { Resident } from "./resident.js";
 
@@ -100,6 +101,9 @@ export class Arrivals {
       refuseGeometry(`${String(vcpuCount)} vCPUs; 1 to ${String(MAX_VCPUS)} are possible`);
     }
     const spec = await loadSpec(hello);
+    if (this.incoming.has(hello.migrationId)) {
+      throw new MigrationError({ code: "CHANNEL_TAKEN", channel: "control" });
+    }
     if (this.incoming.size >= MAX_INCOMING) {
       throw new MigrationError({ code: "HOST_FULL", limit: MAX_INCOMING });
     }
@@ -186,6 +190,7 @@ export class Arrivals {
         this.incoming.delete(incoming.migrationId);
         if (phase.guestIsHere) context.residents.get(guestId)?.become("running");
         else if (phase.cause !== null) context.emitError(phase.cause, incoming.migrationId);
+        if (!phase.guestIsHere) freeMemorySoon();
         break;
     }
     this.tellPhase(incoming, phase);

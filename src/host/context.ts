@@ -65,5 +65,9 @@ export class HostContext {
     this.logger.error({ guestId }, describe(failure));
     this.residents.get(guestId)?.become("crashed");
     this.emitError(failure, null);
+    this.onGuestFailed(guestId, failure);
   }
+
+  /** Whoever moves the guest must know as well. */
+  onGuestFailed: (guestId: string, failure: Failure) => void = () => undefined;
 }

@@ -2,10 +2,12 @@ import { randomUUID } from "node:crypto";
 import { type Failure, MigrationError } from "../failure.js";
 import { MAX_CHANNELS } from "../protocol/limits.js";
 import type { Outcome } from "../protocol/report.js";
-import { Outgoing } from "../source/outgoing.js";
+import { Outgoing, type OutgoingOptions } from "../source/outgoing.js";
 import { type SourcePhase, stageOf, tell } from "../source/phase.js";
-import { type Address, parseAddress } from "../transport/address.js";
+import { DEFAULT_TUNING } from "../source/tuning.js";
+import { parseAddress } from "../transport/address.js";
 import type { HostContext } from "./context.js";
+import { freeMemorySoon } from "./free-memory.js";
 import { ProgressMeter } from "./progress-meter.js";
 import type { Resident } from "./resident.js";
 import type { MigrateRequest } from "./service.js";
@@ -18,7 +20,13 @@ export class Departures {
     private readonly context: HostContext,
     private readonly askMs: number,
     private readonly defaultChannels: number,
-  ) {}
+  ) {
+    context.onGuestFailed = (guestId, failure) => {
+      for (const outgoing of this.outgoing.values()) {
+        if (outgoing.guestId === guestId) outgoing.abandon(failure);
+      }
+    };
+  }
 
   /** Starts a migration. Throws USAGE, GUEST_NOT_HERE or GUEST_BUSY. */
   start(request: MigrateRequest): string {
@@ -34,7 +42,18 @@ export class Departures {
     const resident = this.pick(request.guestId);
     resident.require("running");
     const migrationId = randomUUID();
-    this.depart(resident, migrationId, to, channels, request.maxBandwidth);
+    this.depart(resident, {
+      migrationId,
+      to,
+      token: this.context.token,
+      // A generation is spent by trying: what one switchover was told is never said of another.
+      generation: resident.generation + 1,
+      channels,
+      maxBandwidth: request.maxBandwidth,
+      maxPostcopyBandwidth: request.maxPostcopyBandwidth,
+      tuning: { ...DEFAULT_TUNING, ...request.tuning },
+      askMs: this.askMs,
+    });
     return migrationId;
   }
 
@@ -68,50 +87,39 @@ export class Departures {
     throw new MigrationError({ code: "USAGE", detail });
   }
 
-  private depart(
-    resident: Resident,
-    migrationId: string,
-    to: Address,
-    channels: number,
-    maxBandwidth: number | undefined,
-  ): void {
+  private depart(resident: Resident, options: OutgoingOptions): void {
     const { context } = this;
-    const { clock, journal, token } = context;
+    const { clock, journal } = context;
     const { guestId } = resident;
+    const { migrationId, generation } = options;
     const meter = new ProgressMeter(migrationId, "outgoing", clock);
-    // A generation is spent by trying: what one switchover was told is never said of another.
-    const generation = resident.generation + 1;
-    const outgoing: Outgoing = new Outgoing(
-      { migrationId, to, token, generation, channels, maxBandwidth, askMs: this.askMs },
-      resident.guest,
-      resident.throughput,
-      {
-        clock,
-        journalHandover: () => {
-          resident.generation = generation;
-          journal.write(guestId, generation, "handingOver");
-        },
-        journalKept: () => {
-          journal.write(guestId, generation, "kept");
-        },
-        phaseChanged: (phase) => {
-          this.follow(migrationId, resident, phase);
-        },
-        progressed: (progress) => {
-          context.emitProgress(meter.measure(progress));
-        },
-        release: async () => {
-          journal.write(guestId, generation, "released");
-          context.residents.delete(guestId);
-          await resident.release();
-        },
-        reported: (report) => {
-          this.outgoing.delete(migrationId);
-          context.migrations.delete(migrationId);
-          context.emit(report);
-        },
+    const outgoing: Outgoing = new Outgoing(options, resident.guest, resident.throughput, {
+      clock,
+      journalHandover: () => {
+        resident.generation = generation;
+        journal.write(guestId, generation, "handingOver");
       },
-    );
+      journalKept: () => {
+        journal.write(guestId, generation, "kept");
+      },
+      phaseChanged: (phase) => {
+        this.follow(migrationId, resident, phase);
+      },
+      progressed: (progress) => {
+        context.emitProgress(meter.measure(progress));
+      },
+      release: async () => {
+        journal.write(guestId, generation, "released");
+        context.residents.delete(guestId);
+        await resident.release();
+      },
+      reported: (report) => {
+        this.outgoing.delete(migrationId);
+        context.migrations.delete(migrationId);
+        context.emit(report);
+        if (report.outcome === "completed") freeMemorySoon();
+      },
+    });
     this.outgoing.set(migrationId, outgoing);
     resident.become("migrating");
     outgoing.start();

@@ -27,10 +27,10 @@ export class ProgressMeter {
     const { last } = this;
     this.last = { atMs, progress };
     const seconds = last === undefined ? 0 : (atMs - last.atMs) / 1000;
-    const perSecond = (now: number, before: number | undefined) =>
-      seconds > 0 ? (now - (before ?? now)) / seconds : 0;
-    const sameStage = last?.progress.stage === progress.stage;
-    const pagesPerSecond = sameStage ? perSecond(progress.pagesDone, last?.progress.pagesDone) : 0;
+    const perSecond = (now: number, before: number) => (seconds > 0 ? (now - before) / seconds : 0);
+    const before = last?.progress ?? progress;
+    const pagesPerSecond =
+      before.stage === progress.stage ? perSecond(progress.pagesDone, before.pagesDone) : 0;
     const pagesLeft = progress.pagesTotal - progress.pagesDone;
     return {
       event: "progress",
@@ -39,7 +39,7 @@ export class ProgressMeter {
       stage: progress.stage,
       pagesDone: progress.pagesDone,
       pagesTotal: progress.pagesTotal,
-      bytesPerSecond: perSecond(progress.bytes, last?.progress.bytes),
+      bytesPerSecond: perSecond(progress.bytes, before.bytes),
       secondsLeft: pagesPerSecond > 0 ? pagesLeft / pagesPerSecond : null,
       guestOpsPerSecond: progress.guestOpsPerSecond,
       faults: progress.faults,

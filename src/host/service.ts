@@ -1,3 +1,4 @@
+import type { Tuning } from "../source/tuning.js";
 import type { GuestDigest, HostEvent, HostStatus } from "./events.js";
 
 export interface MigrateRequest {
@@ -7,7 +8,10 @@ export interface MigrateRequest {
   readonly guestId?: string | undefined;
   /** Bytes per second over all channels. */
   readonly maxBandwidth?: number | undefined;
+  /** The same in stage three, for what is pushed. */
+  readonly maxPostcopyBandwidth?: number | undefined;
   readonly channels?: number | undefined;
+  readonly tuning?: Partial<Tuning> | undefined;
 }
 
 /**

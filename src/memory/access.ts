@@ -32,6 +32,7 @@ export interface GuestMemory {
   /** Sets `byteCount` bytes at `address` to `value`; any alignment. */
   fill(address: number, byteCount: number, value: number): void;
 
+  /** The atomic operations take and return signed words. */
   atomicLoad32(address: number): number;
   atomicStore32(address: number, value: number): void;
   /** Adds and returns the old value. */

@@ -44,11 +44,6 @@ export class PageBitmap {
     this.words[at] = (this.words[at] ?? 0) | (1 << (page & 31));
   }
 
-  remove(page: number): void {
-    const at = page >>> 5;
-    this.words[at] = (this.words[at] ?? 0) & ~(1 << (page & 31));
-  }
-
   /** How many pages are in the set. */
   count(): number {
     let total = 0;
@@ -107,8 +102,10 @@ export class AtomicPageBitmap {
     return (Atomics.or(this.words, page >>> 5, bit) & bit) === 0;
   }
 
-  remove(page: number): void {
-    Atomics.and(this.words, page >>> 5, ~(1 << (page & 31)));
+  /** Removes `page`; true for exactly one of the threads that remove it. */
+  take(page: number): boolean {
+    const bit = 1 << (page & 31);
+    return (Atomics.and(this.words, page >>> 5, ~bit) & bit) !== 0;
   }
 
   /** Adds all pages of `range`. */
@@ -145,15 +142,18 @@ export class AtomicPageBitmap {
     return covered;
   }
 
-  /** Takes the pages that are in both sets out of `other`, and returns them, ascending. */
-  takeFrom(other: PageBitmap): number[] {
+  /**
+   * Takes the pages of `other` that are in this set, and not in `except`, out of `other`; returns them,
+   * ascending.
+   */
+  takeFrom(other: PageBitmap, except?: AtomicPageBitmap): number[] {
     const taken: number[] = [];
-    other.forEachWord((theirs, at) => {
-      if (theirs === 0) return;
-      for (const bit of bits(theirs & Atomics.load(this.words, at))) {
-        taken.push(at * 32 + bit);
-        other.remove(at * 32 + bit);
-      }
+    other.mapWords((theirs, at) => {
+      if (theirs === 0) return theirs;
+      const kept = except === undefined ? 0 : Atomics.load(except.words, at);
+      const found = theirs & Atomics.load(this.words, at) & ~kept;
+      for (const bit of bits(found)) taken.push(at * 32 + bit);
+      return theirs & ~found;
     });
     return taken;
   }

@@ -7,6 +7,8 @@ import type { GuestRam } from "./ram.js";
 export interface VcpuWaits {
   /** Returns once the bytes of `page` are here and visible to this thread. */
   awaitPage(page: number): void;
+  /** `page` was touched, is here, and is not published yet. */
+  foundPage(page: number): void;
   /** Sleeps on a futex of the guest; see `GuestMemory.wait32`. */
   futexWait(words: Int32Array, index: number, expected: number, timeoutMs: number): WaitOutcome;
 }
@@ -160,6 +162,7 @@ export class TrackedMemory implements GuestMemory {
   }
 
   fill(address: number, byteCount: number, value: number): void {
+    if (byteCount < 0) this.trap(address, byteCount);
     this.checkRange(address, byteCount);
     this.bringRange(address, byteCount);
     this.u8.fill(value, address, address + byteCount);
@@ -201,7 +204,8 @@ export class TrackedMemory implements GuestMemory {
     const page = address >>> PAGE_SHIFT;
     if (page >= this.ram.pageCount) this.trap(address, byteCount);
     // The atomic load of the bit synchronizes with the thread that filled the page before it set it.
-    if (!this.ram.arrived.has(page)) this.waits.awaitPage(page);
+    if (this.ram.arrived.has(page)) this.waits.foundPage(page);
+    else this.waits.awaitPage(page);
   }
 
   private trap(address: number, byteCount: number): never {
@@ -215,7 +219,7 @@ export class TrackedMemory implements GuestMemory {
   }
 
   private checkRange(address: number, byteCount: number): void {
-    if (address >= 0 && byteCount >= 0 && address + byteCount <= this.byteLength) return;
+    if (Number.isInteger(address) && address >= 0 && address + byteCount <= this.byteLength) return;
     this.trap(address, byteCount);
   }
 

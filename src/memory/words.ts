@@ -23,6 +23,8 @@ export const VCPU_WORDS = {
   FAULTS: 4,
   /** vCPU: microseconds that it waited in faults, modulo 2^32. */
   BLOCKED_US: 5,
+  /** vCPU: prepulled pages that it was the first to touch. */
+  PREPULL_HITS: 6,
 } as const;
 
 export const REQUEST = { RUN: 0, PAUSE: 1 } as const;

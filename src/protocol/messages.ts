@@ -83,6 +83,7 @@ const arrivals = {
   mismatches: count,
   faults: count,
   networkFaults: count,
+  prepullHits: count,
   blockedMs: z.number().min(0),
 };
 

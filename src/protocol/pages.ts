@@ -10,7 +10,7 @@ import { MAX_DATA_PAGES, MAX_DESCRIBED_PAGES, MAX_RUNS } from "./limits.js";
  * |---|---|---|
  * | `PAGES` | source | table, then pages: see below |
  * | `BARRIER` | source | pass |
- * | `REQUEST` | dest | page, again (0 or 1) |
+ * | `REQUEST` | dest | page, again (0 or 1), vCPU, prepulled pages that it has touched |
  * | `BARRIER_PASSED` | dest | pass |
  * | `TORN` | dest | pages that failed their checksum, 1 to 256 of them |
  * | `CREDIT` | dest | bytes of page frames taken in since the last credit |

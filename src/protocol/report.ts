@@ -80,6 +80,9 @@ export const reportSchema = z.strictObject({
     count,
     networkFaultPercent: z.number(),
     blocktimeMs: ms,
+    /** Prepulled pages that the guest touched before stage three ended, and the others. */
+    prepullHits: count,
+    prepullMisses: z.int(),
     latencyUs: latency,
   }),
   guestOps: z.strictObject({

@@ -3,32 +3,49 @@ import type { RamHandle } from "../memory/ram.js";
 import type { PURPOSE } from "../protocol/pages.js";
 import type { Address } from "../transport/address.js";
 import type { ChannelName } from "../transport/attach.js";
+import type { EpochOpening } from "./epoch-history.js";
 import type { MigrationTablesHandle } from "./migration-tables.js";
+import type { Tuning } from "./tuning.js";
 
 /** What a channel thread of the source is born with. Shared tables: migration-tables.ts. */
 export interface ChannelSeat extends ChannelName {
   readonly to: Address;
   readonly ram: RamHandle;
   readonly tables: MigrationTablesHandle;
-  readonly bytesPerSecond: number | undefined;
-  /** Pages that are marked and read together in a pass. */
-  readonly chunkPages: number;
+  /** Bytes per second over all channels; undefined is unlimited. */
+  readonly rates: {
+    readonly pass: number | undefined;
+    readonly drain: number | undefined;
+  };
+  readonly tuning: Tuning;
 }
 
-/** Main thread to channel. One at a time; each is answered by `done`, except `close`. */
+/** Main thread to channel. One at a time; each is answered by `done`. */
 export type ChannelCommand =
-  | { readonly type: "pass"; readonly pass: number }
+  | {
+      readonly type: "pass";
+      readonly pass: number;
+      /** Epochs opened before the pass, so that its first chunks know which pages are hot. */
+      readonly history: readonly EpochOpening[];
+    }
   | {
       readonly type: "batch";
       readonly purpose: typeof PURPOSE.PUSH | typeof PURPOSE.PREPULL;
       readonly pages: Uint32Array;
     };
 
+/** A vCPU of the destination asked for `page`, having touched `hits` prepulled pages so far. */
+export interface Fault {
+  readonly page: number;
+  readonly vcpu: number;
+  readonly hits: number;
+}
+
 /** Channel to main thread. */
 export type ChannelReport =
   | { readonly type: "attached" }
   /** The pass has reached the destination, or the batch has left. */
   | { readonly type: "done" }
-  /** The guest faulted on `page`; it is on its way. */
-  | { readonly type: "faulted"; readonly page: number }
+  /** The page is on its way. */
+  | ({ readonly type: "faulted" } & Fault)
   | { readonly type: "failed"; readonly failure: Failure };

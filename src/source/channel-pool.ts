@@ -1,10 +1,10 @@
 import { Worker } from "node:worker_threads";
 import { type Failure, MigrationError } from "../failure.js";
-import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
+import type { ChannelCommand, ChannelReport, ChannelSeat, Fault } from "./channel-contract.js";
+import type { EpochOpening } from "./epoch-history.js";
 
 export interface ChannelListener {
-  /** The guest faulted on `page` at the destination. */
-  faulted(page: number): void;
+  faulted(fault: Fault): void;
   failed(failure: Failure): void;
 }
 
@@ -55,7 +55,7 @@ class ChannelThread {
         this.waiting = undefined;
         break;
       case "faulted":
-        this.listener.faulted(report.page);
+        this.listener.faulted(report);
         break;
       case "failed":
         this.fail(report.failure);
@@ -100,8 +100,8 @@ export class ChannelPool {
   }
 
   /** Sends every chunk of the pass that is still to be taken; resolves when all have arrived. */
-  async pass(pass: number): Promise<void> {
-    await Promise.all(this.bulk.map((channel) => channel.run({ type: "pass", pass })));
+  async pass(pass: number, history: readonly EpochOpening[]): Promise<void> {
+    await Promise.all(this.bulk.map((channel) => channel.run({ type: "pass", pass, history })));
   }
 
   /** Sends a batch on an idle bulk channel. At most as many at a time as there are channels. */

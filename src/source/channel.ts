@@ -1,32 +1,28 @@
 import type net from "node:net";
-import { monotonicClock } from "../clock.js";
+import { type Clock, monotonicClock } from "../clock.js";
 import { MigrationError } from "../failure.js";
+import { PAGE_BYTES } from "../memory/geometry.js";
 import { GuestRam } from "../memory/ram.js";
-import { EpochTracker } from "../memory/tracker.js";
-import { type Frame, type FrameDecoder } from "../protocol/frame.js";
-import { MAX_TORN_PAGES } from "../protocol/limits.js";
+import { type Frame, type FrameDecoder, malformed } from "../protocol/frame.js";
+import { MAX_DATA_PAGES, MAX_TORN_PAGES } from "../protocol/limits.js";
 import { decodeWords, FRAME_TYPES, PURPOSE } from "../protocol/pages.js";
 import { FIRST_DATA_SEQUENCE } from "../transport/attach.js";
 import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
+import { CreditWindow } from "./credit-window.js";
 import { MigrationTables } from "./migration-tables.js";
 import { PageSender } from "./page-sender.js";
-import { RateLimit } from "./rate-limit.js";
-
-/**
- * Page bytes that may be under way on a channel in stage three: sent, and not yet taken in by the
- * destination. It bounds what can lie in the link's queue before a requested page.
- */
-const STAGE_THREE_WINDOW_BYTES = 1024 * 1024;
+import { Pass } from "./pass.js";
+import { pagesPerFrame, RateLimit } from "./rate-limit.js";
 
 /** A data connection of the source, bulk or urgent: sends what it is told to, answers requests. */
 export class Channel {
+  private readonly clock: Clock = monotonicClock;
   private readonly ram: GuestRam;
   private readonly tables: MigrationTables;
-  private readonly tracker: EpochTracker;
   private readonly sender: PageSender;
+  private readonly drainLimit: RateLimit;
   private readonly isUrgent: boolean;
-  /** Stage three: bytes sent and not yet credited. */
-  private underWayBytes = 0;
+  private readonly window = new CreditWindow();
   private wake: (() => void) | undefined;
 
   constructor(
@@ -38,68 +34,58 @@ export class Channel {
     this.isUrgent = seat.channel === "urgent";
     this.ram = new GuestRam(seat.ram);
     this.tables = new MigrationTables(seat.tables);
-    this.tracker = new EpochTracker(this.ram, seat.tables.marks);
-    const limit = new RateLimit(seat.tables.limiter, seat.bytesPerSecond, monotonicClock);
+    this.drainLimit = new RateLimit(seat.tables.limiter, seat.rates.drain, this.clock);
     const counter = this.isUrgent ? "urgentBytes" : "bulkBytes";
-    this.sender = new PageSender(
-      this.ram,
-      this.tables,
-      socket,
-      limit,
-      counter,
-      FIRST_DATA_SEQUENCE,
-    );
+    this.sender = new PageSender(this.ram, this.tables, socket, counter, FIRST_DATA_SEQUENCE);
     this.listen(socket, decoder);
   }
 
   async obey(command: ChannelCommand): Promise<void> {
-    if (command.type === "pass") {
-      await this.pass(command.pass);
-    } else {
+    if (command.type === "batch") {
       await this.batch(command);
       this.report({ type: "done" });
+      return;
     }
+    const { seat, ram, tables, sender, clock } = this;
+    const limit = new RateLimit(seat.tables.limiter, seat.rates.pass, clock);
+    // The destination's word that it has passed the barrier is what ends the pass.
+    await new Pass(command, ram, tables, sender, limit, seat.tuning, clock).run();
   }
 
-  /** Takes chunk after chunk until the pass has none left, then sends the barrier. */
-  private async pass(pass: number): Promise<void> {
-    const { counters } = this.tables;
-    const { chunkPages } = this.seat;
-    for (;;) {
-      const firstPage = counters.add("nextChunk", 1) * chunkPages;
-      if (firstPage >= this.ram.pageCount) break;
-      const pageCount = Math.min(chunkPages, this.ram.pageCount - firstPage);
-      await this.sender.ready();
-      // Marked just before it is read: writes made until now cost nothing.
-      await this.tracker.mark({ firstPage, pageCount });
-      for (let page = firstPage; page < firstPage + pageCount; page += 1) {
-        this.sender.add(page, false);
-        if (!this.sender.hasRoom) this.sender.flush(PURPOSE.PASS, pass);
-      }
-      this.sender.flush(PURPOSE.PASS, pass);
-      counters.add("pagesPassed", pageCount);
-    }
-    this.sender.barrier(pass);
-  }
-
-  /** Sends those pages of a batch that nobody else has taken on. */
+  /**
+   * Sends those pages of a batch that nobody else has taken on. It waits before it claims pages, never after:
+   * a page that is claimed is on its way, so a request for it need not be answered.
+   */
   private async batch({ pages, purpose }: ChannelCommand & { type: "batch" }): Promise<void> {
-    await this.sender.ready();
-    for (const page of pages) {
-      if (!this.tables.queued.claim(page)) continue;
-      this.sender.add(page, true);
-      if (!this.sender.hasRoom) await this.flushWithinWindow(purpose);
+    let at = 0;
+    while (at < pages.length) {
+      await this.turn();
+      const framePages = this.framePages();
+      while (at < pages.length && this.sender.pageCount < framePages) {
+        const page = pages[at]!;
+        at += 1;
+        if (this.tables.queued.claim(page)) this.sender.add(page, this.seat.tuning.unchanged);
+      }
+      const bytes = this.sender.flush(purpose, 0);
+      this.drainLimit.charge(bytes);
+      if (bytes > 0) this.window.sent(bytes, this.clock.nowMs());
     }
-    await this.flushWithinWindow(purpose);
   }
 
-  private async flushWithinWindow(
-    purpose: typeof PURPOSE.PUSH | typeof PURPOSE.PREPULL,
-  ): Promise<void> {
-    this.underWayBytes += this.sender.flush(purpose, 0);
-    while (this.underWayBytes > STAGE_THREE_WINDOW_BYTES) {
+  /** Resolves when a frame may leave: within the rate, the window and the socket's queue. */
+  private async turn(): Promise<void> {
+    await this.drainLimit.ready();
+    while (!this.window.isOpen) {
       await new Promise<void>((resolve) => (this.wake = resolve));
     }
+    await this.sender.ready();
+  }
+
+  /** Half a window at most: while one frame travels, the next is made. */
+  private framePages(): number {
+    const byWindow = Math.floor(this.window.limitBytes / 2 / PAGE_BYTES);
+    const byRate = pagesPerFrame(this.seat.rates.drain);
+    return Math.max(1, Math.min(byWindow, byRate, MAX_DATA_PAGES));
   }
 
   private listen(socket: net.Socket, decoder: FrameDecoder): void {
@@ -127,7 +113,7 @@ export class Channel {
   private take(frame: Frame): void {
     switch (frame.type) {
       case FRAME_TYPES.REQUEST:
-        this.answer(decodeWords("request", frame.body, 2));
+        this.answer(decodeWords("request", frame.body, 4));
         break;
       case FRAME_TYPES.CREDIT:
         this.credit(decodeWords("credit", frame.body, 1));
@@ -145,18 +131,26 @@ export class Channel {
   }
 
   /** A page that the guest waits for: alone, and at once. */
-  private answer([page = 0, again = 0]: readonly number[]): void {
+  private answer([page = 0, again = 0, vcpu = 0, hits = 0]: readonly number[]): void {
     this.checkPage(page);
     const isNews = this.tables.queued.claim(page);
     // A page that is under way already will arrive; only one that arrived corrupt is sent again.
-    if (!isNews && again !== 1) return;
-    this.sender.add(page, again !== 1);
-    this.sender.flush(PURPOSE.PULL, 0);
-    if (this.isUrgent) this.report({ type: "faulted", page });
+    if (isNews || again === 1) {
+      this.sender.add(page, this.seat.tuning.unchanged && again !== 1);
+      const bytes = this.sender.flush(PURPOSE.PULL, 0);
+      // It does not wait for the rate, but what is pushed after it does.
+      this.drainLimit.charge(bytes);
+      if (!this.isUrgent) this.window.sent(bytes, this.clock.nowMs());
+    }
+    if (this.isUrgent) this.report({ type: "faulted", page, vcpu, hits });
   }
 
   private credit([bytes = 0]: readonly number[]): void {
-    this.underWayBytes -= bytes;
+    // The urgent channel is credited like any other, and has no window.
+    if (this.isUrgent) return;
+    if (!this.window.credit(bytes, this.clock.nowMs())) {
+      throw malformed("credit", `${String(bytes)} bytes are not whole frames that were sent`);
+    }
     this.wake?.();
     this.wake = undefined;
   }
@@ -164,7 +158,7 @@ export class Channel {
   private noteTorn(pages: readonly number[]): void {
     for (const page of pages) {
       this.checkPage(page);
-      this.tables.torn.claim(page);
+      this.tables.resend.claim(page);
     }
     this.tables.counters.add("tornPages", pages.length);
   }

@@ -16,6 +16,7 @@ const COUNTERS = [
   "prepulledPages",
   "pushedPages",
   "tornPages",
+  "deferredPages",
   "bulkBytes",
   "urgentBytes",
 ] as const;
@@ -29,7 +30,7 @@ export interface MigrationTablesHandle {
   readonly checksums: SharedArrayBuffer;
   readonly sends: SharedArrayBuffer;
   readonly queued: SharedArrayBuffer;
-  readonly torn: SharedArrayBuffer;
+  readonly resend: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
   readonly limiter: SharedArrayBuffer;
 }
@@ -48,15 +49,18 @@ export class MigrationTables {
   readonly sends: Uint8Array;
   /** Stage three: pages that some thread has taken on to send, so that none is sent twice. */
   readonly queued: AtomicPageBitmap;
-  /** Pages that arrived torn: dirty whatever their stamp says, and never "unchanged". */
-  readonly torn: AtomicPageBitmap;
+  /**
+   * Pages that stage three has to send whatever their stamp says, and never as "unchanged": those that
+   * arrived torn in stage one, and those that were deferred.
+   */
+  readonly resend: AtomicPageBitmap;
   readonly counters: SharedCounters<SourceCounter>;
 
   constructor(readonly handle: MigrationTablesHandle) {
     this.checksums = new Int32Array(handle.checksums);
     this.sends = new Uint8Array(handle.sends);
     this.queued = new AtomicPageBitmap(handle.pageCount, handle.queued);
-    this.torn = new AtomicPageBitmap(handle.pageCount, handle.torn);
+    this.resend = new AtomicPageBitmap(handle.pageCount, handle.resend);
     this.counters = new SharedCounters(COUNTERS, handle.counters);
   }
 
@@ -67,7 +71,7 @@ export class MigrationTables {
       checksums: new SharedArrayBuffer(pageCount * 8),
       sends: new SharedArrayBuffer(pageCount),
       queued: new SharedArrayBuffer(bitmapBytes(pageCount)),
-      torn: new SharedArrayBuffer(bitmapBytes(pageCount)),
+      resend: new SharedArrayBuffer(bitmapBytes(pageCount)),
       counters: SharedCounters.createBuffer(COUNTERS),
       limiter,
     });

@@ -5,9 +5,9 @@ import type { CpuStates, Guest } from "../guest/guest.js";
 import type { ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
 import { PageBitmap } from "../memory/bitmap.js";
 import { everyPage, PAGE_BYTES } from "../memory/geometry.js";
+import { openEpoch } from "../memory/epoch.js";
 import { EpochTracker } from "../memory/tracker.js";
 import { packCpu } from "../protocol/codec.js";
-import { MAX_DATA_PAGES } from "../protocol/limits.js";
 import type { Message, MessageBody } from "../protocol/messages.js";
 import type { Report } from "../protocol/report.js";
 import { PROTOCOL_VERSION } from "../protocol/version.js";
@@ -17,6 +17,7 @@ import { ControlConnection } from "../transport/control-connection.js";
 import { askOwner } from "./ask.js";
 import { ChannelPool } from "./channel-pool.js";
 import { Drain } from "./drain.js";
+import type { EpochOpening } from "./epoch-history.js";
 import { MigrationTables } from "./migration-tables.js";
 import {
   advance,
@@ -26,12 +27,13 @@ import {
   stageOf,
   wirePhase,
 } from "./phase.js";
-import { RateLimit } from "./rate-limit.js";
+import { pagesPerFrame, RateLimit } from "./rate-limit.js";
 import { BEFORE_MS, makeReport, type MigrationTimes } from "./report.js";
+import type { Tuning } from "./tuning.js";
 
 const PROGRESS_INTERVAL_MS = 200;
-/** At a limited rate one frame takes about this long, so that the limit holds from moment to moment. */
-const FRAME_MS = 20;
+/** Before the pass, epochs are opened this often, so that its first chunks know which pages are hot. */
+const PROBE_INTERVAL_MS = 10;
 
 /** What the user asks of one migration. */
 export interface OutgoingOptions {
@@ -42,6 +44,9 @@ export interface OutgoingOptions {
   readonly channels: number;
   /** Bytes per second over all channels; undefined is unlimited. */
   readonly maxBandwidth: number | undefined;
+  /** The same in stage three, for what is pushed; undefined is as before. */
+  readonly maxPostcopyBandwidth: number | undefined;
+  readonly tuning: Tuning;
   /** How long a source in doubt asks before it gives up. */
   readonly askMs: number;
 }
@@ -89,6 +94,8 @@ export class Outgoing {
   private summary: MessageBody<"summary"> | undefined;
   private remote: MessageBody<"progress"> | undefined;
   private progressTimer: NodeJS.Timeout | undefined;
+  private probeTimer: NodeJS.Timeout | undefined;
+  private readonly probes: EpochOpening[] = [];
 
   constructor(
     private readonly options: OutgoingOptions,
@@ -125,8 +132,22 @@ export class Outgoing {
     this.happen({ type: "failed", failure });
   }
 
+  /** Opens an epoch that nobody waits for: pages stamped with it were written from now on. */
+  private probe(): void {
+    const epoch = openEpoch(this.guest.ram.words);
+    this.probes.push({ epoch, atMs: this.host.clock.nowMs() });
+  }
+
   private async greet(): Promise<void> {
+    this.probe();
+    this.probeTimer = setInterval(() => {
+      this.probe();
+    }, PROBE_INTERVAL_MS);
     const socket = await connect(this.options.to);
+    if (this.phase.name === "ended") {
+      socket.destroy();
+      return;
+    }
     const control = new ControlConnection(socket, "dest", this.host.clock);
     this.control = control;
     control.attend({
@@ -154,8 +175,6 @@ export class Outgoing {
       generation: this.options.generation,
       channels: this.options.channels,
     });
-    // A cancellation that came while we connected had nothing to close.
-    if (this.phase.name === "ended") this.close(this.phase.cause);
   }
 
   private take(message: Message): void {
@@ -261,13 +280,14 @@ export class Outgoing {
         to: options.to,
         ram: guest.ram.handle,
         tables: tables.handle,
-        bytesPerSecond: options.maxBandwidth,
-        chunkPages: this.framePages(),
+        rates: { pass: options.maxBandwidth, drain: this.drainRate },
+        tuning: options.tuning,
       },
       {
-        faulted: (page) => this.drain?.faulted(page),
+        faulted: (fault) => this.drain?.faulted(fault),
         failed: (failure) => {
-          this.happen({ type: "failed", failure });
+          // The destination has everything by then, and closes what it needs no more.
+          if (this.phase.name !== "observing") this.happen({ type: "failed", failure });
         },
       },
     );
@@ -275,16 +295,9 @@ export class Outgoing {
       await this.pool.close();
       return;
     }
-    await this.pool.pass(1);
+    clearInterval(this.probeTimer);
+    await this.pool.pass(1, this.probes);
     this.happen({ type: "passEnded" });
-  }
-
-  /** Pages of a frame: few at a limited rate, so that the limit holds from moment to moment. */
-  private framePages(): number {
-    const { maxBandwidth } = this.options;
-    if (maxBandwidth === undefined) return MAX_DATA_PAGES;
-    const pages = Math.floor((maxBandwidth * FRAME_MS) / 1000 / PAGE_BYTES);
-    return Math.max(1, Math.min(pages, MAX_DATA_PAGES));
   }
 
   /** Stage two begins: the journal knows before the guest stops, so the pause does not wait for the disk. */
@@ -301,7 +314,7 @@ export class Outgoing {
     if (paused === undefined) return;
     // Every vCPU stands, and its last stamp happened before it said so: the set is exact.
     this.tracker.written(everyPage(guest.ram.byteLength), dirty);
-    this.tables.torn.addTo(dirty);
+    this.tables.resend.addTo(dirty);
     this.control?.send("switchover", {
       generation: this.options.generation,
       cpus: paused.cpus.map(packCpu),
@@ -312,23 +325,29 @@ export class Outgoing {
     this.dirtyPages = dirty.count();
   }
 
+  private get drainRate(): number | undefined {
+    return this.options.maxPostcopyBandwidth ?? this.options.maxBandwidth;
+  }
+
   /** Stage three. */
   private push(): void {
     const { pool, options } = this;
     if (pool === undefined) return;
-    this.drain = new Drain(
-      this.dirty,
-      this.guest.ram.stamps,
-      this.tables,
-      pool,
-      options.channels,
-      this.framePages(),
-    );
+    const plan = {
+      dirty: this.dirty,
+      stamps: this.guest.ram.stamps,
+      vcpuCount: this.guest.spec.vcpuCount,
+      channelCount: options.channels,
+      batchPages: pagesPerFrame(this.drainRate),
+      tuning: options.tuning,
+    };
+    this.drain = new Drain(plan, this.tables, pool);
   }
 
   /** The guest stays: lets it go on, once it has really stopped. */
   private async keepGuest(): Promise<void> {
     await this.pausing;
+    if (this.paused === undefined) return;
     this.host.journalKept(this.options.generation);
     this.guest.resume();
   }
@@ -396,6 +415,7 @@ export class Outgoing {
 
   private close(cause: Failure | null): void {
     clearInterval(this.progressTimer);
+    clearInterval(this.probeTimer);
     this.drain?.stop();
     if (cause === null) this.control?.close();
     else if (cause.code === "CANCELLED") {

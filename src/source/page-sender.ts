@@ -12,7 +12,6 @@ import {
   RUN_KIND,
 } from "../protocol/pages.js";
 import type { MigrationTables, SourceCounter } from "./migration-tables.js";
-import type { RateLimit } from "./rate-limit.js";
 
 /**
  * Bytes that may wait in this process for the socket: enough that the link never idles while the next
@@ -34,6 +33,7 @@ const PURPOSE_COUNTER: Readonly<Record<Purpose, SourceCounter | null>> = {
 export class PageSender {
   private readonly kernel: PageKernel;
   private readonly table = new PageTable();
+  private zeroPages = 0;
   private waitingBytes = 0;
   private wake: (() => void) | undefined;
 
@@ -41,16 +41,14 @@ export class PageSender {
     private readonly ram: GuestRam,
     private readonly tables: MigrationTables,
     private readonly socket: net.Socket,
-    private readonly limit: RateLimit,
     private readonly byteCounter: "bulkBytes" | "urgentBytes",
     private sequence: number,
   ) {
     this.kernel = createPageKernel(ram.handle.memory);
   }
 
-  /** Resolves when the next frame may be made: pages are best read right before they leave. */
+  /** Resolves when the socket wants more: pages are best read right before they leave. */
   async ready(): Promise<void> {
-    await this.limit.ready();
     while (this.waitingBytes >= MAX_WAITING_BYTES) {
       await new Promise<void>((resolve) => (this.wake = resolve));
     }
@@ -61,9 +59,9 @@ export class PageSender {
     return this.table.hasRoom;
   }
 
-  /** Bytes that the frame under way will have, about. */
-  get pendingBytes(): number {
-    return this.table.dataPages * PAGE_BYTES;
+  /** Pages of the frame under way. */
+  get pageCount(): number {
+    return this.zeroPages + this.table.dataPages + this.table.unchangedPages;
   }
 
   /**
@@ -71,11 +69,11 @@ export class PageSender {
    * with its contents.
    */
   add(page: number, mayBeUnchanged: boolean): void {
-    const { counters, checksums, sends, torn } = this.tables;
+    const { checksums, sends, resend } = this.tables;
     const address = page * PAGE_BYTES;
     if (this.kernel.isZeroPage(address) === 1) {
       this.table.add(page, RUN_KIND.ZERO);
-      counters.add("zeroPages", 1);
+      this.zeroPages += 1;
       return;
     }
     const low = this.kernel.checksumPage(address);
@@ -85,10 +83,9 @@ export class PageSender {
       sends[page] !== 0 &&
       checksums[page * 2] === low &&
       checksums[page * 2 + 1] === high &&
-      !torn.has(page);
+      !resend.has(page);
     if (isUnchanged) {
       this.table.add(page, RUN_KIND.UNCHANGED, low, high);
-      counters.add("unchangedPages", 1);
       return;
     }
     checksums[page * 2] = low;
@@ -118,6 +115,7 @@ export class PageSender {
     });
     this.count(purpose, frameBytes);
     table.reset();
+    this.zeroPages = 0;
     return frameBytes;
   }
 
@@ -128,12 +126,13 @@ export class PageSender {
 
   private count(purpose: Purpose, frameBytes: number): void {
     const { counters } = this.tables;
-    const { dataPages } = this.table;
+    const { dataPages, unchangedPages } = this.table;
     counters.add(purpose === PURPOSE.PASS ? "stageOnePages" : "stageThreePages", dataPages);
     const counter = PURPOSE_COUNTER[purpose];
     if (counter !== null) counters.add(counter, dataPages);
+    if (this.zeroPages > 0) counters.add("zeroPages", this.zeroPages);
+    if (unchangedPages > 0) counters.add("unchangedPages", unchangedPages);
     counters.add(this.byteCounter, frameBytes);
-    this.limit.charge(frameBytes);
   }
 
   private left(frameBytes: number): void {

@@ -1,73 +1,89 @@
 import type { PageBitmap } from "../memory/bitmap.js";
+import type { Tuning } from "./tuning.js";
 
-/** A prepull window starts with this many pages and doubles as faults follow one another. */
-const FIRST_WINDOW_PAGES = 8;
-const MAX_WINDOW_PAGES = 128;
+/** Written in this last share of the epochs of stage one: likely to be touched next. */
+const RECENT_SHARE = 1 / 4;
 
 /**
- * The order in which dirty pages leave in stage three: those written last first, since the guest is likely to
- * touch them next; among equals, ascending. A fault is followed by a window of its neighbours.
+ * The order in which dirty pages leave in stage three: those written last first, the newest at the head;
+ * then from the last fault on upwards, and round.
  *
  * Only proposes: whoever sends a page claims it first, so what is proposed twice is sent once.
  */
 export class PushOrder {
-  private readonly order: Uint32Array;
-  private next = 0;
-  private lastFault = -1;
-  private windowPages = FIRST_WINDOW_PAGES;
+  private readonly recent: readonly number[];
+  private nextRecent = 0;
+  private readonly rest: readonly number[];
+  /** For each place in `rest` the next one at or after it that was not proposed; with short cuts. */
+  private readonly open: Int32Array;
+  private cursor = 0;
 
   /** `stamps` are the epochs of the last writes; see memory/tracker.ts. */
-  constructor(
-    private readonly dirty: PageBitmap,
-    stamps: Int32Array,
-  ) {
-    this.order = Uint32Array.from(newestFirst(dirty, stamps));
+  constructor(dirty: PageBitmap, stamps: Int32Array, order: Tuning["order"]) {
+    const pages = [...dirty.pages()];
+    const boundary = order === "recent" ? recentSince(pages, stamps) : Number.POSITIVE_INFINITY;
+    const stampOf = (page: number) => stamps[page] ?? 0;
+    this.recent = pages
+      .filter((page) => stampOf(page) >= boundary)
+      .sort((a, b) => stampOf(b) - stampOf(a) || a - b);
+    this.rest = pages.filter((page) => stampOf(page) < boundary);
+    this.open = Int32Array.from({ length: this.rest.length + 1 }, (_, at) => at);
   }
 
-  /** Pages of the whole order. */
-  get pageCount(): number {
-    return this.order.length;
+  /** What is not recent goes on from `page`. */
+  faulted(page: number): void {
+    let low = 0;
+    let high = this.rest.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.rest[middle] ?? 0) < page) low = middle + 1;
+      else high = middle;
+    }
+    this.cursor = low;
   }
 
-  /** The next pages to push that `isQueued` does not know yet; empty at the end. */
+  /** The next pages to push, without those that `isQueued` knows; empty at the end. */
   nextBatch(maxPages: number, isQueued: (page: number) => boolean): Uint32Array {
     const batch: number[] = [];
-    while (this.next < this.order.length && batch.length < maxPages) {
-      const page = this.order[this.next] ?? 0;
-      this.next += 1;
+    while (batch.length < maxPages) {
+      const page = this.nextPage();
+      if (page === undefined) break;
       if (!isQueued(page)) batch.push(page);
     }
     // Neighbours share a run on the wire.
     return Uint32Array.from(batch).sort();
   }
 
-  /**
-   * Dirty pages that are worth sending along with the fault on `page`. The window grows while faults
-   * move on through it or just behind it, and starts anew when they jump.
-   */
-  neighbours(page: number, isQueued: (page: number) => boolean): Uint32Array {
-    const follows = this.lastFault >= 0 && Math.abs(page - this.lastFault) <= this.windowPages * 2;
-    this.windowPages = follows
-      ? Math.min(this.windowPages * 2, MAX_WINDOW_PAGES)
-      : FIRST_WINDOW_PAGES;
-    this.lastFault = page;
-    const window: number[] = [];
-    const end = Math.min(page + this.windowPages, this.dirty.pageCount - 1);
-    for (let near = Math.max(0, page - (this.windowPages >> 2)); near <= end; near += 1) {
-      if (near !== page && this.dirty.has(near) && !isQueued(near)) window.push(near);
+  private nextPage(): number | undefined {
+    if (this.nextRecent < this.recent.length) return this.recent[this.nextRecent++];
+    let at = this.findOpen(this.cursor);
+    if (at === this.rest.length) at = this.findOpen(0);
+    if (at === this.rest.length) return undefined;
+    this.open[at] = at + 1;
+    this.cursor = at + 1;
+    return this.rest[at];
+  }
+
+  /** Follows the short cuts from `at`, and halves the way for the next time (as union-find does). */
+  private findOpen(at: number): number {
+    const { open } = this;
+    let place = at;
+    while (open[place] !== place) {
+      open[place] = open[open[place]!]!;
+      place = open[place]!;
     }
-    return Uint32Array.from(window);
+    return place;
   }
 }
 
-/** Pages by falling stamp, then ascending: a stable counting sort over the few epochs of a pass. */
-function* newestFirst(dirty: PageBitmap, stamps: Int32Array): Generator<number> {
-  const byEpoch = new Map<number, number[]>();
-  for (const page of dirty.pages()) {
-    const epoch = stamps[page] ?? 0;
-    const pages = byEpoch.get(epoch);
-    if (pages === undefined) byEpoch.set(epoch, [page]);
-    else pages.push(page);
+/** The stamp from which on a page counts as recently written. */
+function recentSince(pages: readonly number[], stamps: Int32Array): number {
+  let oldest = Number.POSITIVE_INFINITY;
+  let newest = 0;
+  for (const page of pages) {
+    const stamp = stamps[page] ?? 0;
+    oldest = Math.min(oldest, stamp);
+    newest = Math.max(newest, stamp);
   }
-  for (const epoch of [...byEpoch.keys()].sort((a, b) => b - a)) yield* byEpoch.get(epoch) ?? [];
+  return newest - (newest - oldest) * RECENT_SHARE;
 }

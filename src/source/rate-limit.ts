@@ -1,6 +1,19 @@
 import type { Clock } from "../clock.js";
 
+import { PAGE_BYTES } from "../memory/geometry.js";
+import { MAX_DATA_PAGES } from "../protocol/limits.js";
+
 const NS_PER_MS = 1e6;
+/** At a limited rate one frame takes about this long, so that the limit holds from moment to moment. */
+const FRAME_MS = 5;
+
+/** Pages with contents of one frame at this rate; unlimited, as many as a frame may have. */
+export function pagesPerFrame(bytesPerSecond: number | undefined): number {
+  if (bytesPerSecond === undefined) return MAX_DATA_PAGES;
+  const pages = Math.floor((bytesPerSecond * FRAME_MS) / 1000 / PAGE_BYTES);
+  return Math.max(1, Math.min(pages, MAX_DATA_PAGES));
+}
+
 /** Idle time is made up for only this far: a limit is a limit in every stretch that people look at. */
 const BURST_NS = 2n * 1_000_000n;
 
@@ -17,7 +30,7 @@ export class RateLimit {
 
   constructor(
     state: SharedArrayBuffer,
-    private readonly bytesPerSecond: number | undefined,
+    readonly bytesPerSecond: number | undefined,
     private readonly clock: Clock,
   ) {
     this.paidUntil = new BigInt64Array(state);

@@ -21,6 +21,7 @@ export const source: Command = {
     "migrate-to": valued("HOST:PORT of the destination to migrate to"),
     after: valued(`Seconds to run before that [${String(DEFAULT_AFTER_SECONDS)}]`),
     ...TRANSFER_OPTIONS,
+    "ask-for": valued("Seconds to ask who owns a guest that is in doubt [30]"),
     ...LISTEN_OPTION,
     ...HOST_OPTIONS,
   },

@@ -35,7 +35,7 @@ export function throughputChart(report: Report, { width, height }: ChartSize): s
       min: 0,
       max: Math.max(1, ...known),
       offset: PLOT_OFFSET,
-      format: (value) => formatCount(value).trimEnd().padStart(LABEL_WIDTH),
+      format: (value) => label(value).padStart(LABEL_WIDTH),
     })
     .split("\n");
 
@@ -79,7 +79,7 @@ export function averages(
 
 /** Blanks what leads to or from a column without observation: no line where nothing is known. */
 function wipe(line: string, columns: readonly (number | null)[]): string {
-  const plot = [...line.slice(LABEL_WIDTH + 1)].map((character, x) =>
+  const plot = Array.from(line.slice(LABEL_WIDTH + 1), (character, x) =>
     columns[x] === null || columns[x + 1] === null ? " " : character,
   );
   return line.slice(0, LABEL_WIDTH + 1) + plot.join("");
@@ -96,7 +96,7 @@ function marksOf(
 }
 
 function mark(line: string, marks: readonly number[]): string {
-  const cells = [...line.padEnd(LABEL_WIDTH + 1)];
+  const cells = Array.from(line.padEnd(LABEL_WIDTH + 1));
   for (const column of marks) {
     const at = LABEL_WIDTH + 1 + column;
     while (cells.length <= at) cells.push(" ");
@@ -116,18 +116,23 @@ function timeLine(
   const place = (text: string, at: number): boolean => {
     const wanted = cells.slice(Math.max(0, at - 1), at + text.length + 1);
     if (at < 0 || at + text.length > plotWidth || wanted.some((cell) => cell !== " ")) return false;
-    cells.splice(at, text.length, ...text);
+    cells.splice(at, text.length, ...Array.from(text));
     return true;
   };
   for (const column of marks) cells[column] = "▲";
   place(signed(startMs), 0);
   place(signed(endMs), plotWidth - signed(endMs).length);
   if (downtimeMs !== null && marks.length > 0) {
-    const label = `down for ${formatMs(downtimeMs)}`;
+    const downtime = `down for ${formatMs(downtimeMs)}`;
     const after = Math.max(...marks) + 2;
-    if (!place(label, after)) place(label, Math.min(...marks) - label.length - 1);
+    if (!place(downtime, after)) place(downtime, Math.min(...marks) - downtime.length - 1);
   }
   return " ".repeat(LABEL_WIDTH + 1) + cells.join("");
+}
+
+/** Whole operations; the scale's arithmetic may miss zero by a hair. */
+function label(value: number): string {
+  return formatCount(Math.max(0, Math.round(value))).trimEnd();
 }
 
 function signed(ms: number): string {

@@ -70,11 +70,11 @@ function table(report: Report): [string, string][] {
   rows.push(
     [
       "memory",
-      `${formatBytes(report.memoryBytes)}, ${n(pages.total)} pages, ${n(report.vcpuCount)} vCPU, ${report.tracker} tracking, generation ${n(report.generation)}`,
+      `${formatBytes(report.memoryBytes)}, ${n(pages.total)} pages, ${counted(report.vcpuCount, "vCPU")}, ${report.tracker} tracking, generation ${n(report.generation)}`,
     ],
     [
       "pages",
-      `${n(pages.transferred)} sent, ${n(pages.zero)} zero, no page more than ${n(pages.mostSendsOfOnePage)} times`,
+      `${n(pages.transferred)} sent, ${n(pages.zero)} zero, no page more than ${counted(pages.mostSendsOfOnePage, "time")}`,
     ],
     [
       "stages",
@@ -86,7 +86,7 @@ function table(report: Report): [string, string][] {
     ],
     [
       "wire",
-      `${formatBytes(bytes.wire)}, ${formatRate(bytesPerSecond)} over ${n(report.channels)} channels`,
+      `${formatBytes(bytes.wire)}, ${formatRate(bytesPerSecond)} over ${counted(report.channels, "channel")}`,
     ],
     [
       "faults",
@@ -99,6 +99,11 @@ function table(report: Report): [string, string][] {
     ["verified", `${n(verified.pages)} pages compared, ${n(verified.mismatches)} did not match`],
   );
   return rows;
+}
+
+/** `1 channel`, `4 channels`. */
+function counted(count: number, thing: string): string {
+  return `${formatNumber(count)} ${thing}${count === 1 ? "" : "s"}`;
 }
 
 function guestLine({ guestOps }: Report): string {

@@ -34,7 +34,7 @@ const GUEST_STATES: Readonly<Record<GuestEvent["state"], string>> = {
   arriving: "is arriving",
   migrating: "is migrating",
   inDoubt: "is paused, in doubt: the other side may have taken it over",
-  stranded: "runs on the other side, and pages that it lacks are still here",
+  stranded: "is stranded: it runs on one host, and pages that it lacks are on the other",
   crashed: "has crashed",
   released: "is no longer here",
 };

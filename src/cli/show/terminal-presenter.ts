@@ -1,7 +1,8 @@
 import { clearLine, cursorTo } from "node:readline";
 import type { WriteStream } from "node:tty";
 import { createLogUpdate } from "log-update";
-import type { HostEvent } from "../../host/events.js";
+import type { HostEvent, PhaseEvent, ProgressEvent } from "../../host/events.js";
+import { isFinal } from "../final-phase.js";
 import { advance, liveBlock, type LiveMigration } from "./live-block.js";
 import type { Presenter } from "./presenter.js";
 import { reportScreen } from "./report-screen.js";
@@ -24,6 +25,7 @@ export function terminalPresenter(screen: Screen): Presenter {
   const draw = (): void => {
     const lines = [...migrations.values()].flatMap((migration) => liveBlock(migration, style));
     if (lines.length > 0) block(lines.join("\n"));
+    else block.clear();
   };
   const aside = (write: () => void): void => {
     block.clear();
@@ -37,15 +39,25 @@ export function terminalPresenter(screen: Screen): Presenter {
     aside(() => screen.write(`${text}\n`));
   };
 
+  const advanceAndDraw = (event: PhaseEvent | ProgressEvent): void => {
+    const migration = advance(migrations.get(event.migrationId), event);
+    if (migration !== undefined) migrations.set(event.migrationId, migration);
+    draw();
+  };
+
   const show = (event: HostEvent): void => {
     switch (event.event) {
       case "phase":
-      case "progress": {
-        const migration = advance(migrations.get(event.migrationId), event);
-        if (migration !== undefined) migrations.set(event.migrationId, migration);
-        draw();
+        if (isFinal(event)) {
+          migrations.delete(event.migrationId);
+          // What went out ends with a report, which says it all.
+          if (event.direction === "incoming") line(sentenceOf(event));
+          else draw();
+        } else advanceAndDraw(event);
         return;
-      }
+      case "progress":
+        advanceAndDraw(event);
+        return;
       case "report":
         migrations.delete(event.migrationId);
         line(reportScreen(event, style).join("\n"));
@@ -66,6 +78,7 @@ export function terminalPresenter(screen: Screen): Presenter {
     },
     aside,
     close: () => {
+      block.clear();
       block.done();
     },
   };

@@ -19,8 +19,9 @@ interface HotColdCpu {
 }
 
 /**
- * Few pages are hot and most are cold, as in real servers: one operation reads or writes in one page, and
- * pages are drawn by Zipf's distribution. One in five operations writes, as caches and file servers do.
+ * Few pages are hot and most are cold, as in real servers: one operation reads or writes in one
+ * page, and pages are drawn by Zipf's distribution. By default one operation in five writes, between
+ * YCSB's update-heavy mix (half) and its read-mostly one (a twentieth).
  */
 export const hotCold: GuestProgram<HotColdCpu> = {
   name: "hot-cold",

@@ -10,7 +10,7 @@ import {
   slotAt,
 } from "./kv-layout.js";
 
-/** What a store is loaded with: at least one byte each, at most `MAX_KEY_BYTES` and `MAX_VALUE_BYTES`. */
+/** What a store is loaded with: at least one byte each. */
 export interface KeyValue {
   readonly key: Uint8Array;
   readonly value: Uint8Array;

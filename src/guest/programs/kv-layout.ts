@@ -1,19 +1,16 @@
 /**
- * How a store lies in one vCPU's region of guest memory: header, records, directory, slots, one after
- * the other, all in 32-bit words.
+ * How a store lies in one vCPU's region of guest memory: header, records, directory, slots, one
+ * after the other, all in 32-bit words.
  *
  * - The directory has the address of each record, by its number. It stands for what clients know:
  *   which keys there are.
- * - The slots are a hash table with linear probing: a key's hash leads to the record that has the key.
+ * - The slots are a hash table with linear probing: a key's hash leads to the record of that key.
  * - Keys and values are padded with zeros to whole words.
  *
  * A record's checksum stands in its slot, far from the record itself, so a page of either that came
  * old or damaged is noticed when the record is next read.
  */
 import type { GuestMemory } from "../../memory/access.js";
-
-export const MAX_KEY_BYTES = 256;
-export const MAX_VALUE_BYTES = 1024;
 
 /** Byte offsets within the header. `CHECKSUM` is over the words before it. */
 export const HEADER = {
@@ -71,7 +68,7 @@ export function checksum(memory: GuestMemory, address: number, byteCount: number
   return sum;
 }
 
-/** What the word at byte `offset` adds to a checksum. One-to-one, so one changed word always shows. */
+/** What the word at byte `offset` adds to a checksum: one-to-one, so one changed word shows. */
 export function mixWord(word: number, offset: number): number {
   let x = Math.imul(word ^ Math.imul(offset + 1, 0x9e3779b1), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 15), 0xc2b2ae35);

@@ -4,8 +4,6 @@ import {
   HEADER,
   keyHash,
   MAGIC,
-  MAX_KEY_BYTES,
-  MAX_VALUE_BYTES,
   mixWord,
   RECORD,
   recordBytes,
@@ -52,8 +50,9 @@ export function readRecord(memory: GuestMemory, store: Store, number: number): b
 }
 
 /**
- * Asks for the key of record `number` and gives one field of it new contents. The checksum is mended
- * by the difference alone, so damage elsewhere in the record stays visible. False when none is found.
+ * Asks for the key of record `number` and gives one field of it new contents. The checksum is
+ * mended by the difference alone, so damage elsewhere in the record stays visible. False when none
+ * is found.
  */
 export function updateRecord(
   memory: GuestMemory,
@@ -95,13 +94,10 @@ function findSlot(memory: GuestMemory, store: Store, number: number): number {
   return 0;
 }
 
-/** Whether a record may stand at `address`: its lengths make sense and it ends with the others. */
+/** Whether a record may stand at `address`: it lies wholly where records are. */
 function isRecord(memory: GuestMemory, { records, recordsEnd }: Store, address: number): boolean {
   if (address < records || address + RECORD.KEY > recordsEnd || (address & 3) !== 0) return false;
-  const keyBytes = memory.loadU32(address + RECORD.KEY_WORDS) * 4;
-  const valueBytes = memory.loadU32(address + RECORD.VALUE_WORDS) * 4;
-  if (keyBytes > MAX_KEY_BYTES || valueBytes > MAX_VALUE_BYTES) return false;
-  return address + RECORD.KEY + keyBytes + valueBytes <= recordsEnd;
+  return address + recordBytes(memory, address) <= recordsEnd;
 }
 
 /** Compares from the length of the key on, so that no key is the beginning of another. */

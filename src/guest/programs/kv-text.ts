@@ -2,20 +2,20 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { BadSetting } from "../program.js";
 import type { KeyValue } from "./kv-builder.js";
-import { MAX_KEY_BYTES, MAX_VALUE_BYTES } from "./kv-layout.js";
+
+/** About as much as a YCSB record has. */
+const MAX_VALUE_BYTES = 1024;
 
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
 /** A file with a zero byte among its first ones is binary, as git sees it. */
 const BINARY_PROBE_BYTES = 8000;
-/** Leaves room for line, column and round beside a file's name. */
-const MAX_NAME_BYTES = MAX_KEY_BYTES - 40;
 
 /**
- * The text of the file or folder `path` without end, round after round. A record is a paragraph: lines up to an
- * empty one, as many whole lines as a value holds. Its key is `notes/today.txt:12`, the file and the
- * line where it begins; in the second round `notes/today.txt:12#2`. Folders are read in the order of
- * their names, binary files and symbolic links are left out.
+ * The text of the file or folder `path` without end, round after round. A record is a paragraph:
+ * lines up to an empty one, as many whole lines as a value holds. Its key is `notes/today.txt:12`,
+ * the file and the line where it begins; in the second round `notes/today.txt:12#2`. Folders are
+ * read in the order of their names; binary files and symbolic links are left out.
  *
  * Throws `BadSetting` for `data` when nothing there can be read as text.
  */
@@ -39,14 +39,13 @@ export function* textRecords(path: string): Generator<KeyValue> {
 
 interface TextFile {
   readonly path: string;
-  /** Within the folder, with `/` between its parts; long ones lose their beginning. */
+  /** Within the folder, with `/` between its parts. */
   readonly name: string;
 }
 
 function* listFiles(path: string, name = ""): Generator<TextFile> {
   if (statSync(path).isFile()) {
-    const whole = Buffer.from(name === "" ? basename(path) : name);
-    yield { path, name: whole.subarray(-MAX_NAME_BYTES).toString() };
+    yield { path, name: name === "" ? basename(path) : name };
     return;
   }
   const entries = readdirSync(path, { withFileTypes: true });

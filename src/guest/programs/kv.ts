@@ -24,8 +24,8 @@ interface KvCpu {
 }
 
 /**
- * A key-value store under YCSB's load (B. Cooper et al., SoCC 2010): mixes A, B and C over keys drawn by Zipf's distribution.
- * Each vCPU serves a store of its own. Keys, values and index live in guest memory; nothing lives outside.
+ * A key-value store under YCSB's load: mixes A, B and C over keys drawn by Zipf's distribution. Each
+ * vCPU serves a store of its own. Keys, values and index live in guest memory, and nothing outside.
  */
 export const kv: GuestProgram<KvCpu> = {
   name: "kv",

@@ -30,7 +30,7 @@ type Sweep = (
 ) => void;
 
 /** Each round writes all words and then verifies them all. */
-export interface Pass {
+interface Pass {
   readonly name: string;
   readonly rounds: number;
   readonly write: Sweep;
@@ -87,7 +87,7 @@ function change(name: string, apply: (word: number, operand: number) => number):
   return { name, rounds: 1, write, verify: compareHalves };
 }
 
-/** Random words, stored whole in one half and by `store` in small pieces in the other, then vice versa. */
+/** Random words, whole in one half and by `store` in small pieces in the other; then vice versa. */
 function narrow(
   name: string,
   store: (memory: GuestMemory, address: number, word: number) => void,

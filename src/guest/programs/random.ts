@@ -13,7 +13,7 @@ export interface Random {
   d: number;
 }
 
-/** One-to-one over 32-bit words; neighbours come out unrelated (the finalizer of MurmurHash3, A. Appleby). */
+/** One-to-one over 32-bit words: the finalizer of MurmurHash3 (A. Appleby). */
 export function scramble(word: number): number {
   let x = word | 0;
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
@@ -21,7 +21,7 @@ export function scramble(word: number): number {
   return (x ^ (x >>> 16)) | 0;
 }
 
-/** A generator for `seed`; each `stream` (a vCPU, a region) of the same seed draws other numbers. */
+/** A generator for `seed`. Each `stream`, such as a vCPU, of one seed draws numbers of its own. */
 export function seedRandom(seed: number, stream = 0): Random {
   const start = scramble(seed) + scramble(~stream);
   const step = 0x9e3779b9;

@@ -39,8 +39,8 @@ export function workingSets(
 }
 
 /**
- * The share of memory that the option `key` names, in whole pages, rounded: `25%`, `0.25`, or a size
- * such as `16MiB`.
+ * The share of memory that the option `key` names, in whole pages, rounded: `25%`, `0.25`, or a
+ * size such as `16MiB`. Throws `BadSetting` for anything else and for more than there is.
  */
 export function sharePages(settings: Settings, key: string, ramBytes: number): number {
   const text = settings.text(key).trim();

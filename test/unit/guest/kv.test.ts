@@ -4,8 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { GuestOptions } from "../../../src/guest/program.js";
+import { idle } from "../../../src/guest/programs/idle.js";
 import { kv } from "../../../src/guest/programs/kv.js";
-import { HEADER, SLOT } from "../../../src/guest/programs/kv-layout.js";
+import { StoreBuilder } from "../../../src/guest/programs/kv-builder.js";
+import { HEADER, keyHash, RECORD, SLOT } from "../../../src/guest/programs/kv-layout.js";
+import { openStore, readRecord } from "../../../src/guest/programs/kv-store.js";
 import { textRecords } from "../../../src/guest/programs/kv-text.js";
 import { PAGE_BYTES } from "../../../src/memory/geometry.js";
 import { randomNumbers, seed } from "../../seed.js";
@@ -81,7 +84,7 @@ test("kv finds any bit flipped in a record, its index or its header", () => {
   const used = pristine.bytes.findLastIndex((byte) => byte !== 0);
   const guest = new BootedGuest(kv, { ramBytes: 2 ** 16, options: READ_ONLY });
   for (let i = 0; i < 300; i++) {
-    const address = random(used + 1);
+    const address = i < HEADER.BYTES ? i : random(used + 1);
     const flipped = pristine.bytes[address]! ^ (1 << random(8));
     guest.bytes.set(pristine.bytes);
     guest.cpus[0] = structuredClone(pristine.cpus[0]!);
@@ -98,6 +101,44 @@ function isFreeSlot({ memory }: BootedGuest, address: number): boolean {
   if (address < slots) return false;
   const slot = address - ((address - slots) % SLOT.BYTES);
   return memory.loadU32(slot) === 0;
+}
+
+test("kv finds an entry of its directory that leads to another record", () => {
+  const guest = new BootedGuest(kv, { options: { mix: "A", theta: "0", records: "2" } });
+  const directory = guest.memory.loadU32(HEADER.DIRECTORY);
+  guest.memory.store32(directory, guest.memory.loadU32(directory + 4));
+  guest.run(0, 1000);
+  assert.ok(guest.cpu.corrupt > 400);
+});
+
+test("kv tells two keys of the same hash apart", () => {
+  const { memory } = new BootedGuest(idle, { options: { content: "zero" } });
+  const builder = new StoreBuilder(memory, 0, memory.byteLength);
+  const [one, two] = keysOfOneHash();
+  const value = Buffer.from("value");
+  builder.append({ key: one, value });
+  builder.append({ key: two, value });
+  builder.finish();
+  const store = openStore(memory, 0)!;
+  const isSound = () => [0, 1].map((number) => readRecord(memory, store, number));
+  assert.deepEqual(isSound(), [true, true]);
+  memory.store8(store.recordsEnd - 1, 1); // in the second record
+  assert.deepEqual(isSound(), [true, false]);
+});
+
+/** By trying numbers until one meets the hash of another. */
+function keysOfOneHash(): readonly [Uint8Array, Uint8Array] {
+  const { memory } = new BootedGuest(idle, { ramBytes: 2 ** 16, options: { content: "zero" } });
+  memory.store32(RECORD.KEY_WORDS, 2);
+  const seen = new Map<number, Uint8Array>();
+  for (let number = 0; ; number++) {
+    const key = Buffer.from(String(number).padStart(8, "0"));
+    memory.writeBytes(RECORD.KEY, key);
+    const hash = keyHash(memory, 0);
+    const other = seen.get(hash);
+    if (other !== undefined) return [other, key];
+    seen.set(hash, key);
+  }
 }
 
 test("kv finds a page that came with older contents", () => {
@@ -228,11 +269,4 @@ test("kv refuses a folder without text", () => {
     name: "BadSetting",
     message: /^--set data: there is no text in /,
   });
-});
-
-test("kv loads files whose names are as long as a file system allows", () => {
-  const data = library("names", { [`${"ü".repeat(120)}/${"é".repeat(120)}.txt`]: "text" });
-  const guest = new BootedGuest(kv, { options: { data } });
-  guest.run(0, 2000);
-  assert.equal(guest.cpu.corrupt, 0);
 });

@@ -90,6 +90,7 @@ const INVALID: readonly (readonly [string, RegExp])[] = [
   [`export default { ${WHOLE}, summary: 1 }`, /"summary"/],
   [`export default { ${WHOLE}, settings: undefined }`, /"settings"/],
   [`export default { ${WHOLE}, settings: { speed: 5 } }`, /"settings.speed"/],
+  [`export default { ${WHOLE}, settings: { speed: { summary: "s" } } }`, /"settings.speed"/],
   [`export default { ${WHOLE}, boot: undefined }`, /"boot"/],
   [`export default { ${WHOLE}, step: {} }`, /"step"/],
   [`export default { ${WHOLE}, operationsPerSecond: 5 }`, /"operationsPerSecond"/],

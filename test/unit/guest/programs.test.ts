@@ -17,7 +17,7 @@ const programs = [...BUILTIN_PROGRAMS, example.program];
 for (const program of programs) {
   const { name } = program;
   // A seed of its own for each run; the example has no such option.
-  const options: GuestOptions = "seed" in program.settings ? { seed: String(seed) } : {};
+  const options: GuestOptions = "seed" in program.settings ? { seed: String(seed >>> 0) } : {};
   // Not a multiple of any step size, and enough for several of memtester's passes.
   const operations = name === "game-of-life" ? 1234 : 54_321;
 
@@ -67,7 +67,8 @@ for (const program of programs) {
       const stayed = new BootedGuest(program, { options });
       const moved = new BootedGuest(program, { options });
       for (const guest of [stayed, moved]) guest.run(0, operations / 3);
-      moved.cpus[0] = unpackCpu(packCpu(structuredClone(moved.cpus[0]!)));
+      moved.cpus[0] = unpackCpu(packCpu(structuredClone(moved.cpu)));
+      assert.deepEqual(moved.cpu, stayed.cpu);
       for (const guest of [stayed, moved]) guest.run(0, operations / 3);
       assert.equal(moved.identity(), stayed.identity());
     });

@@ -7,7 +7,8 @@ import {
   scramble,
   seedRandom,
 } from "../../../src/guest/programs/random.js";
-import { MAX_THETA, makeZipf, nextItem, power } from "../../../src/guest/programs/zipf.js";
+import { power } from "../../../src/guest/programs/power.js";
+import { MAX_THETA, makeZipf, nextItem } from "../../../src/guest/programs/zipf.js";
 import { randomNumbers, seed } from "../../seed.js";
 
 test("xoshiro128** gives the numbers of its authors' reference code", () => {

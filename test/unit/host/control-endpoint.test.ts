@@ -159,7 +159,7 @@ test("a followed migration is streamed from its first event to its report", asyn
   for (const event of events) service.emit(event);
   const expected = [phaseEvent(), events[0], events[1], events[4]];
   assert.deepEqual(lines(await text(response)), expected);
-  assert.equal(service.watcherCount, 0);
+  assert.equal(service.watcherCount(), 0);
 });
 
 test("a followed migration that does not start is refused like any other", async (context) => {
@@ -167,7 +167,7 @@ test("a followed migration that does not start is refused like any other", async
   const body = { to: "127.0.0.1:7000", guestId: "g9" };
   const response = await send("POST", "/migrations?follow=true", body);
   assert.deepEqual(await refusalOf(response), [404, "GUEST_NOT_HERE"]);
-  assert.equal(service.watcherCount, 0);
+  assert.equal(service.watcherCount(), 0);
 });
 
 test("GET /events streams every event until the endpoint closes", async (context) => {
@@ -183,10 +183,10 @@ test("GET /events streams every event until the endpoint closes", async (context
 test("a client that leaves is no longer watched for", async (context) => {
   const { service, send } = await open(context);
   const response = await send("GET", "/events");
-  assert.equal(service.watcherCount, 1);
+  assert.equal(service.watcherCount(), 1);
   response.destroy();
   // The endpoint learns of it in its own time; every event it is asked to send gives it a turn.
-  while (service.watcherCount > 0) {
+  while (service.watcherCount() > 0) {
     service.emit(progressEvent());
     await new Promise(setImmediate);
   }
@@ -197,7 +197,7 @@ test("a client that does not read is cut off before it costs much memory", async
   const response = await send("GET", "/events");
   response.pause();
   const report = sampleReport();
-  for (let sent = 0; service.watcherCount > 0; sent += 1) {
+  for (let sent = 0; service.watcherCount() > 0; sent += 1) {
     assert.ok(sent < 50_000, "it was never cut off");
     service.emit(report);
     if (sent % 100 === 0) await new Promise(setImmediate);
@@ -224,7 +224,7 @@ test("a wrong or missing token is refused with 401 on every route", async (conte
       assert.deepEqual(found, [401, "TOKEN_WRONG"], `${method} ${path} ${String(authorization)}`);
     }
   }
-  assert.equal(service.watcherCount, 0);
+  assert.equal(service.watcherCount(), 0);
   const right = await send("GET", "/status", undefined, { authorization: "Bearer secret" });
   assert.equal(right.statusCode, 200);
 });

@@ -22,7 +22,7 @@ export class InMemoryService implements HostService {
   private paused = false;
 
   /** Watchers at this moment. */
-  get watcherCount(): number {
+  watcherCount(): number {
     return this.listeners.size;
   }
 

@@ -1,0 +1,194 @@
+import { PAGE_BYTES } from "../../src/memory/geometry.js";
+import type { Figures } from "./figures.js";
+import { rawPump } from "./raw-pump.js";
+import { migrateOnce, type Run } from "./run.js";
+
+const GIB = 2 ** 30;
+
+/** The page path: throughput beside the raw pump of the same run, faults, and downtime in its parts. */
+export async function benchDataPlane(figures: Figures, runs: number): Promise<void> {
+  await throughput(figures, runs);
+  await otherSizes(figures, runs);
+  await faults(figures, runs);
+  await downtime(figures, runs);
+}
+
+/** A guest that hardly runs, so that both cores belong to the page path. */
+function idle(memory: string, ...more: string[]): string[] {
+  return ["--guest", "idle", "--memory", memory, ...more];
+}
+
+async function throughput(figures: Figures, runs: number): Promise<void> {
+  const row = "1GiB non-zero";
+  const pump: number[] = [];
+  const all: Run[] = [];
+  for (let run = 0; run < runs; run += 1) {
+    // In turn, so that both see the same machine.
+    pump.push(await rawPump(GIB));
+    all.push(await migrateOnce(idle("1GiB"), 0.2));
+  }
+  const rates = all.map(guestBytesPerSecond);
+  figures.add("raw pump", "throughput", "GB/s", pump.map(giga));
+  figures.add(row, "throughput", "GB/s", rates.map(giga));
+  figures.add(
+    row,
+    "shareOfRawPump",
+    "ratio",
+    rates.map((rate, index) => rate / (pump[index] ?? Number.NaN)),
+  );
+  figures.add(
+    row,
+    "source CPU",
+    "s/GiB",
+    all.map(({ source }) => source.cpuSeconds),
+  );
+  figures.add(
+    row,
+    "dest CPU",
+    "s/GiB",
+    all.map(({ dest }) => dest.cpuSeconds),
+  );
+  figures.add(
+    row,
+    "source memory beyond guest",
+    "MiB",
+    all.map(({ source }) => beyondGuest(source.peakBytes, GIB)),
+  );
+  figures.add(
+    row,
+    "dest memory beyond guest",
+    "MiB",
+    all.map(({ dest }) => beyondGuest(dest.peakBytes, GIB)),
+  );
+}
+
+async function otherSizes(figures: Figures, runs: number): Promise<void> {
+  const rows: readonly (readonly [row: string, source: string[]])[] = [
+    ["1GiB zero", idle("1GiB", "--set", "content=zero")],
+    ["4GiB non-zero", idle("4GiB")],
+    ["1GiB, 2 channels", idle("1GiB", "--channels", "2")],
+    ["1GiB, 4 channels", idle("1GiB", "--channels", "4")],
+  ];
+  for (const [row, source] of rows) {
+    const all = await repeat(runs, () => migrateOnce(source, 0.2));
+    figures.add(
+      row,
+      "throughput",
+      "GB/s",
+      all.map((run) => giga(guestBytesPerSecond(run))),
+    );
+    figures.add(
+      row,
+      "most memory beyond guest",
+      "MiB",
+      all.map(({ source: ours, dest, report }) =>
+        beyondGuest(Math.max(ours.peakBytes, dest.peakBytes), report.memoryBytes),
+      ),
+    );
+  }
+}
+
+/** Many dirty pages and a guest that touches them: what a fault costs, beside ever slower pushes. */
+async function faults(figures: Figures, runs: number): Promise<void> {
+  const guest = ["--guest", "random-writer", "--memory", "512MiB", "--set", "working-set=256MiB"];
+  const paced = [...guest, "--set", "rate=20000pages/s"];
+  const rows: readonly (readonly [row: string, source: string[]])[] = [
+    ["fault, hardly any push", [...paced, "--max-postcopy-bandwidth", "10Mbit"]],
+    ["fault, push at full speed", paced],
+    ["fault, push at 1 Gbit/s", [...paced, "--max-postcopy-bandwidth", "1Gbit"]],
+    ["fault, push at 100 Mbit/s", [...paced, "--max-postcopy-bandwidth", "100Mbit"]],
+  ];
+  for (const [row, source] of rows) {
+    const all = await repeat(runs, () => migrateOnce(source, 1));
+    const latency = all.map(({ report }) => report.faults.latencyUs);
+    for (const name of ["p50", "p90", "p99", "max"] as const) {
+      figures.add(
+        row,
+        name,
+        "µs",
+        latency.map((it) => it[name]),
+      );
+    }
+    figures.add(
+      row,
+      "faults",
+      "count",
+      all.map(({ report }) => report.faults.count),
+    );
+  }
+}
+
+async function downtime(figures: Figures, runs: number): Promise<void> {
+  const rows: readonly (readonly [row: string, source: string[]])[] = [
+    ["1GiB hot-cold", ["--guest", "hot-cold", "--memory", "1GiB"]],
+    ["1GiB kv mix A", ["--guest", "kv", "--memory", "1GiB", "--set", "mix=A"]],
+    ["4GiB random-writer", ["--guest", "random-writer", "--memory", "4GiB"]],
+  ];
+  for (const [row, source] of rows) {
+    const all = await repeat(runs, () => migrateOnce(source, 2));
+    const parts = all.map(({ report }) => report.downtimeParts);
+    figures.add(
+      row,
+      "downtime",
+      "ms",
+      all.map(({ report }) => report.times.downtimeMs ?? Number.NaN),
+    );
+    for (const name of ["pauseMs", "collectMs", "transferMs", "startMs"] as const) {
+      figures.add(
+        row,
+        name,
+        "ms",
+        parts.map((it) => it?.[name] ?? Number.NaN),
+      );
+    }
+    figures.add(
+      row,
+      "pages transferred",
+      "of guest",
+      all.map(({ report: { pages } }) => pages.transferred / nonZeroPages(pages)),
+    );
+    figures.add(
+      row,
+      "mostSendsOfOnePage",
+      "sends",
+      all.map(({ report }) => report.pages.mostSendsOfOnePage),
+    );
+    figures.add(
+      row,
+      "guest ops during / before",
+      "ratio",
+      all.map(({ report: { guestOps } }) => (guestOps.during ?? 0) / (guestOps.before ?? 1)),
+    );
+    figures.add(
+      row,
+      "longest gap",
+      "ms",
+      all.map(({ report }) => report.guestOps.longestGapMs ?? Number.NaN),
+    );
+  }
+}
+
+/** Pages that had contents when their turn came. A zero page that turned dirty is rare and counts as both. */
+function nonZeroPages(pages: Run["report"]["pages"]): number {
+  return pages.total - Math.min(pages.zero, pages.total - 1);
+}
+
+/** Guest memory over the time from start to the last page. */
+function guestBytesPerSecond({ report }: Run): number {
+  const { pages, times } = report;
+  return (pages.total * PAGE_BYTES * 1000) / times.totalMs;
+}
+
+function giga(value: number): number {
+  return value / 1e9;
+}
+
+function beyondGuest(peakBytes: number, ramBytes: number): number {
+  return (peakBytes - ramBytes) / 2 ** 20;
+}
+
+async function repeat(runs: number, work: () => Promise<Run>): Promise<Run[]> {
+  const all: Run[] = [];
+  for (let run = 0; run < runs; run += 1) all.push(await work());
+  return all;
+}

@@ -1,0 +1,108 @@
+import { readFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { HostEvent } from "../../src/host/events.js";
+import type { Report } from "../../src/protocol/report.js";
+
+const CLI = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
+/** Kernel ticks per second in /proc: fixed by the kernel's interface. */
+const TICKS_PER_SECOND = 100;
+
+/** One migration of the benchmark, and what it cost each process. */
+export interface Run {
+  readonly report: Report;
+  readonly source: Cost;
+  readonly dest: Cost;
+}
+
+export interface Cost {
+  /** Processor seconds from the start of the migration to its report. */
+  readonly cpuSeconds: number;
+  /** The most memory that the process ever held. */
+  readonly peakBytes: number;
+}
+
+/** Boots a guest in one real process, migrates it to another, and ends both. */
+export async function migrateOnce(
+  sourceArguments: readonly string[],
+  afterSeconds: number,
+): Promise<Run> {
+  const state = mkdtempSync(join(tmpdir(), "tristage-bench-"));
+  const dest = start(["dest", "--listen", "127.0.0.1:0", "--state-dir", join(state, "dest")]);
+  try {
+    const listening = await dest.until("listening");
+    const source = start([
+      "source",
+      ...["--migrate-to", listening.address ?? "", "--after", String(afterSeconds)],
+      ...["--state-dir", join(state, "source")],
+      ...sourceArguments,
+    ]);
+    try {
+      await source.until("phase");
+      const before = [cpuSeconds(source.pid), cpuSeconds(dest.pid)];
+      const report = await source.until("report");
+      const cost = (pid: number, index: number): Cost => ({
+        cpuSeconds: cpuSeconds(pid) - (before[index] ?? 0),
+        peakBytes: peakBytes(pid),
+      });
+      return { report, source: cost(source.pid, 0), dest: cost(dest.pid, 1) };
+    } finally {
+      await source.stop();
+    }
+  } finally {
+    await dest.stop();
+    rmSync(state, { recursive: true, force: true });
+  }
+}
+
+function start(argv: readonly string[]) {
+  const child = spawn(process.execPath, [CLI, ...argv, "--json"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const events: HostEvent[] = [];
+  let wake: (() => void) | undefined;
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    events.push(JSON.parse(line) as HostEvent);
+    wake?.();
+  });
+  const exited = once(child, "exit");
+  void exited.then(() => wake?.());
+  return {
+    pid: child.pid ?? 0,
+    async until<Name extends HostEvent["event"]>(
+      name: Name,
+    ): Promise<Extract<HostEvent, { event: Name }>> {
+      for (;;) {
+        const found = events.find((event) => event.event === name);
+        if (found !== undefined) return found as Extract<HostEvent, { event: Name }>;
+        if (hasExited(child)) throw new Error(`${argv.join(" ")} ended without "${name}"`);
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
+    },
+    async stop(): Promise<void> {
+      if (!hasExited(child)) child.kill("SIGKILL");
+      await exited;
+    },
+  };
+}
+
+function hasExited(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${String(pid)}/stat`, "utf8");
+  // The fields after the name, which stands in parentheses; utime and stime are the 12th and 13th.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+function peakBytes(pid: number): number {
+  const status = readFileSync(`/proc/${String(pid)}/status`, "utf8");
+  return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
+}

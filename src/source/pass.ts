@@ -1,0 +1,92 @@
+import type { Clock } from "../clock.js";
+import type { GuestRam } from "../memory/ram.js";
+import { EpochTracker } from "../memory/tracker.js";
+import { PURPOSE } from "../protocol/pages.js";
+import type { ChannelCommand } from "./channel-contract.js";
+import { EpochHistory } from "./epoch-history.js";
+import type { MigrationTables } from "./migration-tables.js";
+import type { PageSender } from "./page-sender.js";
+import { pagesPerFrame, type RateLimit } from "./rate-limit.js";
+import type { Tuning } from "./tuning.js";
+
+/**
+ * One channel's part of a pass: takes chunk after chunk until none is left.
+ *
+ * A chunk is marked just before it is read, so writes made before its turn cost nothing. A page that is *hot*
+ * when its turn comes is deferred to stage three, where it is sent once, instead of now and again then. Hot
+ * is a page that was written within as long a time before its turn as the pass will still take: as
+ * likely as it was written in that time, it will be in the next.
+ */
+export class Pass {
+  private readonly tracker: EpochTracker;
+  private readonly history: EpochHistory;
+  private readonly startMs: number;
+  private readonly chunkPages: number;
+  private readonly chunkCount: number;
+
+  constructor(
+    private readonly command: ChannelCommand & { type: "pass" },
+    private readonly ram: GuestRam,
+    private readonly tables: MigrationTables,
+    private readonly sender: PageSender,
+    private readonly limit: RateLimit,
+    private readonly tuning: Tuning,
+    private readonly clock: Clock,
+  ) {
+    this.tracker = new EpochTracker(ram, tables.handle.marks);
+    this.history = new EpochHistory(command.history);
+    this.startMs = clock.nowMs();
+    this.chunkPages = Math.min(tuning.chunkPages, pagesPerFrame(limit.bytesPerSecond));
+    this.chunkCount = Math.ceil(ram.pageCount / this.chunkPages);
+  }
+
+  async run(): Promise<void> {
+    const { counters } = this.tables;
+    for (;;) {
+      await this.limit.ready();
+      await this.sender.ready();
+      const chunk = counters.add("nextChunk", 1);
+      if (chunk >= this.chunkCount) break;
+      await this.send(chunk);
+    }
+    this.sender.barrier(this.command.pass);
+  }
+
+  private async send(chunk: number): Promise<void> {
+    const { sender, ram, tables } = this;
+    const firstPage = chunk * this.chunkPages;
+    const pageCount = Math.min(this.chunkPages, ram.pageCount - firstPage);
+    const nowMs = this.clock.nowMs();
+    const epoch = this.tracker.beginMark({ firstPage, pageCount });
+    this.history.note(epoch, nowMs);
+    await this.tracker.whenObeyed(epoch);
+    const hotSince = this.tuning.defer
+      ? this.history.firstSince(this.horizonMs(chunk, nowMs))
+      : Infinity;
+    let deferred = 0;
+    for (let page = firstPage; page < firstPage + pageCount; page += 1) {
+      // The guest may write while we look: a page that turns hot now is merely dirty.
+      if ((ram.stamps[page] ?? 0) >= hotSince) {
+        tables.resend.claim(page);
+        deferred += 1;
+        continue;
+      }
+      sender.add(page, false);
+      if (!sender.hasRoom) this.flush();
+    }
+    this.flush();
+    if (deferred > 0) tables.counters.add("deferredPages", deferred);
+    tables.counters.add("pagesPassed", pageCount);
+  }
+
+  private flush(): void {
+    this.limit.charge(this.sender.flush(PURPOSE.PASS, this.command.pass));
+  }
+
+  /** As long ago as the pass will still take, by its pace until now. */
+  private horizonMs(chunk: number, nowMs: number): number {
+    const elapsedMs = nowMs - this.startMs;
+    const leftMs = chunk === 0 ? Infinity : (elapsedMs * (this.chunkCount - chunk)) / chunk;
+    return nowMs - leftMs;
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * How stage one and stage three go about their work. Every part can be switched off, so that what it
+ * brings can be measured.
+ */
+export interface Tuning {
+  /** Stage one: leave pages that are being rewritten to stage three. */
+  readonly defer: boolean;
+  /** Stage three: do not send a page again whose contents are what was sent. */
+  readonly unchanged: boolean;
+  /** Stage three: send the neighbours of a fault along. */
+  readonly prepull: boolean;
+  /** Stage three: what is pushed first. */
+  readonly order: "recent" | "ascending";
+  /** Stage one: pages that are marked and read together. */
+  readonly chunkPages: number;
+}
+
+export const DEFAULT_TUNING: Tuning = {
+  defer: true,
+  unchanged: true,
+  prepull: true,
+  order: "recent",
+  chunkPages: 256,
+};

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test, type TestContext } from "node:test";
+import { pino } from "pino";
+import { ControlClient } from "../../../src/cli/control-client.js";
+import { MigrationError, type Failure } from "../../../src/failure.js";
+import { openControlEndpoint } from "../../../src/host/control-endpoint.js";
+import { formatAddress, type Address } from "../../../src/transport/address.js";
+import { InMemoryService } from "../host/in-memory-service.js";
+import { phaseEvent } from "./samples.js";
+
+async function failureOf(promise: Promise<unknown>): Promise<Failure> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof MigrationError, String(error));
+  return error.failure;
+}
+
+/** An HTTP server that is no host. */
+async function stranger(context: TestContext, answer: RequestListener): Promise<Address> {
+  const server = createServer(answer).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  context.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { host: "127.0.0.1", port: (server.address() as AddressInfo).port };
+}
+
+test("a client reads the status of a host whose token it presents, and of no other", async (context) => {
+  const service = new InMemoryService();
+  const endpoint = await openControlEndpoint(service, {
+    ...{ address: { host: "127.0.0.1", port: 0 }, token: "secret", insecure: false },
+    logger: pino({ level: "silent" }),
+  });
+  context.after(() => endpoint.close());
+  const status = await new ControlClient(endpoint.address, "secret").status();
+  assert.deepEqual(status, { ...service.status(), control: formatAddress(endpoint.address) });
+  for (const token of [null, "wrong"]) {
+    const failure = await failureOf(new ControlClient(endpoint.address, token).status());
+    assert.equal(failure.code === "PEER_FAILED" && failure.peerCode, "TOKEN_WRONG");
+  }
+});
+
+test("a host that is not there is CANNOT_CONNECT", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  const failure = await failureOf(new ControlClient({ host: "127.0.0.1", port }, null).status());
+  assert.equal(failure.code, "CANNOT_CONNECT");
+});
+
+test("a server that is no host is named as such, whatever it answers", async (context) => {
+  const answers: RequestListener[] = [
+    (_, response) => response.writeHead(404).end("<html>not here</html>"),
+    (_, response) => response.writeHead(500).end('{"error":"inside"}'),
+    (_, response) => response.end("hello"),
+    (_, response) => response.end('{"host":1}'),
+  ];
+  for (const answer of answers) {
+    const address = await stranger(context, answer);
+    const failure = await failureOf(new ControlClient(address, null).status());
+    assert.equal(failure.code === "PEER_FAILED" && failure.peerCode, "NOT_TRISTAGE");
+  }
+});
+
+test("a migration's events are read whole however the network cuts them, up to the break", async (context) => {
+  const line = `${JSON.stringify(phaseEvent({ text: "größer als zuvor" }))}\n`;
+  const bytes = Buffer.from(line.repeat(3));
+  const address = await stranger(context, (_, response) => {
+    response.writeHead(202, { location: "/migrations/m1" });
+    for (const byte of bytes) response.write(Buffer.of(byte));
+    response.write('{"event":"rep', () => response.destroy());
+  });
+  const client = new ControlClient(address, null);
+  const signal = new AbortController().signal;
+  const { migrationId, events } = await client.migrate({ to: "a:1" }, signal);
+  assert.equal(migrationId, "m1");
+  const texts: string[] = [];
+  const reading = (async () => {
+    for await (const event of events) if (event.event === "phase") texts.push(event.text);
+  })();
+  assert.equal((await failureOf(reading)).code, "CONNECTION_LOST");
+  assert.deepEqual(texts, Array(3).fill("größer als zuvor"));
+});

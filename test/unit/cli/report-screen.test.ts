@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { reportScreen } from "../../../src/cli/show/report-screen.js";
+import { plainStyle } from "../../../src/cli/show/style.js";
+import { OUTCOMES, type Report } from "../../../src/protocol/report.js";
+import { emptyReport, sampleReport } from "./samples.js";
+
+const LONG = "a very long explanation of what went wrong and what to do about it ".repeat(20);
+
+/** The largest figures that a 4 GiB guest and a slow link can bring. */
+function hugeReport(changes: Partial<Report> = {}): Report {
+  const { pages, times } = sampleReport();
+  const huge = (object: object) =>
+    Object.fromEntries(Object.keys(object).map((key) => [key, 8_388_608]));
+  return sampleReport({
+    memoryBytes: 4 * 2 ** 30,
+    vcpuCount: 8,
+    channels: 16,
+    generation: 2 ** 31,
+    pages: { ...pages, ...huge(pages) },
+    times: { ...times, ...huge(times) },
+    downtimeParts: { pauseMs: 99_999, collectMs: 99_999, transferMs: 99_999, startMs: 99_999 },
+    ...changes,
+  });
+}
+
+test("a report fits on a screen of 80 columns and 24 rows with a row left for the prompt", () => {
+  const failure = { code: "PEER_FAILED", text: LONG };
+  const reports = [
+    sampleReport(),
+    emptyReport(),
+    hugeReport(),
+    hugeReport({ failure, outcome: "stranded" }),
+    emptyReport({ failure, throughput: sampleReport().throughput }),
+    sampleReport({ guest: "x".repeat(200), algorithm: "y".repeat(200), failure }),
+    ...OUTCOMES.map((outcome) => sampleReport({ outcome })),
+  ];
+  for (const report of reports) {
+    const lines = reportScreen(report, plainStyle);
+    assert.ok(lines.length <= 23, `${String(lines.length)} lines`);
+    for (const line of lines) {
+      assert.ok(line.length <= 80, line);
+      assert.doesNotMatch(line, /undefined|null|NaN|\n/);
+    }
+  }
+});
+
+test("a report of a usual size is not cut off anywhere", () => {
+  const lines = reportScreen(sampleReport(), plainStyle);
+  for (const line of lines) assert.doesNotMatch(line, /…/);
+});
+
+test("a report says what became of the guest, and why it did not complete", () => {
+  const screen = (report: Report) => reportScreen(report, plainStyle).join("\n");
+  assert.match(screen(sampleReport()), /completed\n.*runs on the destination/);
+  assert.match(screen(sampleReport({ outcome: "cancelled" })), /goes on running on the source/);
+  assert.match(screen(sampleReport({ outcome: "inDoubt" })), /paused on the source/);
+  assert.match(screen(sampleReport({ outcome: "stranded" })), /kept on the source/);
+  assert.match(screen(emptyReport()), /why: cannot connect to 192\.0\.2\.1:7000/);
+});
+
+test("a report prints the downtime, its parts and the figures of the pages", () => {
+  const screen = reportScreen(sampleReport(), plainStyle).join("\n");
+  assert.match(screen, /downtime 3\.21 ms/);
+  assert.match(screen, /pause 210 µs \+ collect 630 µs \+ transfer 1\.91 ms \+ start 460 µs/);
+  assert.match(screen, /251,907 sent, 18,304 zero, no page more than 2 times/);
+  assert.match(screen, /before 1\.20 M, during 1\.01 M, after 1\.19 M; longest gap 3\.30 ms/);
+});
+
+test("texts from the other side cannot reach the terminal as control characters", () => {
+  const text = "harmless\u001b[2Jnot\u0007\r\nso";
+  const report = emptyReport({ failure: { code: "X", text }, guest: "k\u001b]0;v" });
+  for (const line of reportScreen(report, plainStyle)) assert.doesNotMatch(line, /\p{Cc}/u);
+});

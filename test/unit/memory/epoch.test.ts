@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EpochMember, epochHolds, openEpoch, whenEpochHolds } from "../../../src/memory/epoch.js";
+import { GuestRam } from "../../../src/memory/ram.js";
+import { FIRST_EPOCH, GUEST_WORDS, QUIESCENT } from "../../../src/memory/words.js";
+
+function createVcpus(vcpuCount: number) {
+  const { words } = GuestRam.allocate(64 * 1024, vcpuCount);
+  const vcpus = Array.from({ length: vcpuCount }, (_, vcpu) => new EpochMember(words, vcpu));
+  return { words, vcpus, holds: (epoch: number) => epochHolds(words, vcpuCount, epoch) };
+}
+
+test("an epoch holds at once when no vCPU runs", () => {
+  const { words, holds } = createVcpus(3);
+  const epoch = openEpoch(words);
+  assert.equal(epoch, FIRST_EPOCH + 1);
+  assert.equal(holds(epoch), true);
+});
+
+test("an epoch holds only when every vCPU that runs has passed a safepoint", () => {
+  const { words, vcpus, holds } = createVcpus(3);
+  const [a, b] = vcpus;
+  a!.rejoin();
+  b!.rejoin();
+  const epoch = openEpoch(words);
+  assert.equal(holds(epoch), false);
+  a!.acknowledge();
+  assert.equal(holds(epoch), false);
+  b!.acknowledge();
+  assert.equal(holds(epoch), true);
+  assert.equal(holds(openEpoch(words)), false);
+});
+
+test("a vCPU that touches no memory is not waited for, and learns of the epoch when it rejoins", () => {
+  const { words, vcpus, holds } = createVcpus(1);
+  const [vcpu] = vcpus;
+  vcpu!.rejoin();
+  assert.equal(vcpu!.current, FIRST_EPOCH);
+  vcpu!.quiesce();
+  const epoch = openEpoch(words);
+  assert.equal(holds(epoch), true);
+  vcpu!.rejoin();
+  assert.equal(vcpu!.current, epoch);
+  assert.equal(holds(epoch), true);
+  assert.equal(holds(openEpoch(words)), false);
+});
+
+test("a vCPU keeps its epoch between safepoints", () => {
+  const { words, vcpus } = createVcpus(1);
+  const [vcpu] = vcpus;
+  vcpu!.rejoin();
+  const before = vcpu!.current;
+  openEpoch(words);
+  openEpoch(words);
+  assert.equal(vcpu!.current, before);
+  vcpu!.acknowledge();
+  assert.equal(vcpu!.current, before + 2);
+});
+
+test("whenEpochHolds resolves when the last vCPU has passed its safepoint, and not before", async () => {
+  const { words, vcpus } = createVcpus(2);
+  for (const vcpu of vcpus) vcpu.rejoin();
+  const epoch = openEpoch(words);
+  let isHeld = false;
+  const held = whenEpochHolds(words, 2, epoch).then(() => (isHeld = true));
+  // A pending waitAsync does not keep the process alive; the guest's threads do that otherwise.
+  const alive = setInterval(() => undefined, 1000);
+  vcpus[1]!.acknowledge();
+  await new Promise(setImmediate);
+  assert.equal(isHeld, false);
+  vcpus[0]!.quiesce();
+  await held;
+  clearInterval(alive);
+});
+
+test("openEpoch refuses the number that means quiescent", () => {
+  const { words } = createVcpus(1);
+  Atomics.store(words, GUEST_WORDS.EPOCH, QUIESCENT - 2);
+  assert.equal(openEpoch(words), QUIESCENT - 1);
+  assert.throws(() => openEpoch(words), RangeError);
+});

@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import fc from "fast-check";
+import { PAGE_BYTES } from "../../../src/memory/geometry.js";
+import { createPageKernel, type PageKernel } from "../../../src/memory/kernel.js";
+import { GuestRam } from "../../../src/memory/ram.js";
+import { randomNumbers, seed } from "../../seed.js";
+
+const RAM_BYTES = 128 * 1024;
+const PAGES = RAM_BYTES / PAGE_BYTES;
+
+function createGuest(ramBytes = RAM_BYTES) {
+  const ram = GuestRam.allocate(ramBytes, 1);
+  const bytes = new Uint8Array(ram.buffer);
+  return {
+    ram,
+    kernel: createPageKernel(ram.handle.memory),
+    bytes,
+    pageBytes: (page: number) => bytes.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES),
+  };
+}
+
+function checksum(kernel: PageKernel, page: number): bigint {
+  const low = kernel.checksumPage(page * PAGE_BYTES);
+  return (
+    (BigInt.asUintN(32, BigInt(kernel.checksumHigh())) << 32n) | BigInt.asUintN(32, BigInt(low))
+  );
+}
+
+/** The naive oracle: the same sum in big integers, lane after lane. */
+function oracle(bytes: Uint8Array): bigint {
+  const wrap = (value: bigint) => BigInt.asUintN(64, value);
+  const rotate = (value: bigint, by: bigint) => wrap((value << by) | (wrap(value) >> (64n - by)));
+  const [p1, p2, p3] = [0x9e3779b185ebca87n, 0xc2b2ae3d27d4eb4fn, 0x165667b19e3779f9n];
+  const view = new DataView(bytes.slice().buffer);
+  const lane = (first: number, start: bigint) => {
+    let sum = start;
+    for (let word = first; word < PAGE_BYTES / 8; word += 4) {
+      sum = wrap(rotate(wrap(sum + view.getBigUint64(word * 8, true) * p2), 31n) * p1);
+    }
+    return sum;
+  };
+  let hash = wrap(
+    rotate(lane(0, wrap(p1 + p2)), 1n) +
+      rotate(lane(1, p2), 7n) +
+      rotate(lane(2, 0n), 12n) +
+      rotate(lane(3, wrap(-p1)), 18n),
+  );
+  hash = wrap((hash ^ (hash >> 33n)) * p2);
+  hash = wrap((hash ^ (hash >> 29n)) * p3);
+  return hash ^ (hash >> 32n);
+}
+
+function fillRandomly(bytes: Uint8Array, ownSeed: number): void {
+  const random = randomNumbers(ownSeed);
+  for (let at = 0; at < bytes.length; at += 1) bytes[at] = random(256);
+}
+
+test("checksumPage gives for known pages what it always gave", () => {
+  const { kernel, pageBytes } = createGuest();
+  assert.equal(checksum(kernel, 0).toString(16), "GOLDEN_ZERO");
+  pageBytes(1).forEach((_, at, page) => (page[at] = at * 31 + 7));
+  assert.equal(checksum(kernel, 1).toString(16), "GOLDEN_RAMP");
+  pageBytes(2).fill(0xff);
+  assert.equal(checksum(kernel, 2).toString(16), "GOLDEN_ONES");
+});
+
+test("checksumPage agrees with the oracle on any page", () => {
+  const { kernel, pageBytes } = createGuest();
+  fc.assert(
+    fc.property(fc.nat(PAGES - 1), fc.integer(), (page, contents) => {
+      fillRandomly(pageBytes(page), contents);
+      assert.equal(checksum(kernel, page), oracle(pageBytes(page)));
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test("checksumPage differs after any single bit of the page has flipped", () => {
+  const { kernel, pageBytes } = createGuest();
+  for (const contents of ["zero", "random"]) {
+    const page = pageBytes(3);
+    if (contents === "random") fillRandomly(page, seed);
+    const before = checksum(kernel, 3);
+    for (let bit = 0; bit < PAGE_BYTES * 8; bit += 1) {
+      const at = bit >> 3;
+      const byte = page[at]!;
+      page[at] = byte ^ (1 << (bit & 7));
+      if (checksum(kernel, 3) === before) assert.fail(`bit ${String(bit)} of a ${contents} page`);
+      page[at] = byte;
+    }
+    assert.equal(checksum(kernel, 3), before);
+  }
+});
+
+test("checksumPage differs after words of the page have changed places", () => {
+  const { kernel, ram, pageBytes } = createGuest();
+  fillRandomly(pageBytes(0), seed);
+  const words = new BigUint64Array(ram.buffer, 0, PAGE_BYTES / 8);
+  const before = checksum(kernel, 0);
+  for (let word = 1; word < words.length; word += 1) {
+    const [first, other] = [words[0]!, words[word]!];
+    words.set([other], 0);
+    words.set([first], word);
+    assert.notEqual(checksum(kernel, 0), before, `word ${String(word)}`);
+    words.set([first], 0);
+    words.set([other], word);
+  }
+});
+
+test("checksumPage depends on the page alone, not on its place or its neighbours", () => {
+  const { kernel, bytes, pageBytes } = createGuest();
+  fillRandomly(pageBytes(0), seed);
+  const contents = pageBytes(0).slice();
+  const before = checksum(kernel, 0);
+  for (let page = 0; page < PAGES; page += 1) {
+    bytes.fill(page);
+    pageBytes(page).set(contents);
+    assert.equal(checksum(kernel, page), before);
+  }
+});
+
+test("isZeroPage notices a single byte that is not zero, wherever it stands", () => {
+  const { kernel, pageBytes } = createGuest();
+  const page = pageBytes(2);
+  const address = 2 * PAGE_BYTES;
+  assert.equal(kernel.isZeroPage(address), 1);
+  for (let at = 0; at < PAGE_BYTES; at += 1) {
+    for (const byte of [0x01, 0x80]) {
+      page[at] = byte;
+      assert.equal(kernel.isZeroPage(address), 0, `byte ${String(at)}`);
+    }
+    page[at] = 0;
+  }
+  assert.equal(kernel.isZeroPage(address), 1);
+});
+
+test("isZeroPage does not look at the pages beside", () => {
+  const { kernel, bytes, pageBytes } = createGuest();
+  for (let page = 0; page < PAGES; page += 1) {
+    bytes.fill(0xff);
+    pageBytes(page).fill(0);
+    for (let other = 0; other < PAGES; other += 1) {
+      assert.equal(kernel.isZeroPage(other * PAGE_BYTES), other === page ? 1 : 0);
+    }
+  }
+});
+
+test("the page kernel reaches the last page of 4 GiB", (t) => {
+  let guest;
+  try {
+    guest = createGuest(4 * 2 ** 30);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    t.skip("this machine does not give 4 GiB of address space");
+    return;
+  }
+  const { ram, kernel, pageBytes } = guest;
+  const last = ram.pageCount - 1;
+  assert.equal(kernel.isZeroPage(last * PAGE_BYTES), 1);
+  fillRandomly(pageBytes(last), seed);
+  assert.equal(kernel.isZeroPage(last * PAGE_BYTES), 0);
+  assert.equal(checksum(kernel, last), oracle(pageBytes(last)));
+});
+
+test("the page kernel writes nothing to memory", () => {
+  const { kernel, bytes } = createGuest();
+  const digest = () => createHash("sha256").update(bytes).digest("hex");
+  for (const contents of ["zero", "random"]) {
+    if (contents === "random") fillRandomly(bytes, seed);
+    const before = digest();
+    for (let page = 0; page < PAGES; page += 1) {
+      kernel.isZeroPage(page * PAGE_BYTES);
+      checksum(kernel, page);
+    }
+    assert.equal(digest(), before);
+  }
+});
+
+test("two page kernels of one memory do not mix up the halves of their checksums", () => {
+  const { ram, kernel, pageBytes } = createGuest();
+  const other = createPageKernel(ram.handle.memory);
+  fillRandomly(pageBytes(0), seed);
+  fillRandomly(pageBytes(1), seed + 1);
+  const expected = checksum(kernel, 0) >> 32n;
+  kernel.checksumPage(0);
+  other.checksumPage(PAGE_BYTES);
+  assert.equal(BigInt.asUintN(32, BigInt(kernel.checksumHigh())), expected);
+});

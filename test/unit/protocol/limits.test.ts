@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type BodyShape, bodyShape, MESSAGE_NAMES } from "../../../scripts/body-shape.js";
+import type { FailureCode } from "../../../src/failure.js";
+import { decodeMessage, encodeMessage, unpackCpu } from "../../../src/protocol/codec.js";
+import { encodeFrame, FrameDecoder, HEADER_BYTES } from "../../../src/protocol/frame.js";
+import * as limits from "../../../src/protocol/limits.js";
+import { MESSAGES } from "../../../src/protocol/messages.js";
+import {
+  decodeWords,
+  PAGES_HEAD_BYTES,
+  readPagesHead,
+  readRuns,
+  RUN_KIND,
+} from "../../../src/protocol/pages.js";
+import { BODIES } from "../../golden/samples.js";
+import { failsWith } from "../../failures.js";
+
+/** What the peer says: `amount` of the thing that the limit is about. */
+interface Check {
+  readonly say: (amount: number) => unknown;
+  readonly refusedWith: FailureCode;
+}
+
+/** One check for each limit; undefined for those that are kept outside the protocol. */
+const CHECKS: Readonly<Record<keyof typeof limits, Check | undefined>> = {
+  MAX_GREETING_BYTES: frameOfBytes(limits.MAX_GREETING_BYTES),
+  MAX_CONTROL_BYTES: frameOfBytes(limits.MAX_CONTROL_BYTES),
+  MAX_NESTING: {
+    // Lists of one item, within one another.
+    say: (levels) => unpackCpu(Uint8Array.of(...new Uint8Array(levels).fill(0x91), 0)),
+    refusedWith: "MESSAGE_MALFORMED",
+  },
+  MAX_CPU_STATE_BYTES: {
+    say: (bytes) => receive("switchover", { cpus: [new Uint8Array(bytes)] }),
+    refusedWith: "MESSAGE_MALFORMED",
+  },
+  MAX_BITMAP_BYTES: {
+    say: (bytes) => receive("switchover", { dirty: new Uint8Array(bytes) }),
+    refusedWith: "MESSAGE_MALFORMED",
+  },
+  MAX_DATA_PAGES: {
+    say: (pages) => readTable([[0, pages, RUN_KIND.DATA]], 0x10000),
+    refusedWith: "FRAME_MALFORMED",
+  },
+  MAX_RUNS: {
+    say: (runs) =>
+      readTable(
+        Array.from({ length: runs }, (_, run) => [run * 2, 1, RUN_KIND.ZERO]),
+        0x10000,
+      ),
+    refusedWith: "FRAME_MALFORMED",
+  },
+  MAX_DESCRIBED_PAGES: {
+    // In two runs, since the sum is what matters.
+    say: (pages) =>
+      readTable(
+        [
+          [0, pages - 1, RUN_KIND.ZERO],
+          [0, 1, RUN_KIND.ZERO],
+        ],
+        limits.MAX_DESCRIBED_PAGES,
+      ),
+    refusedWith: "FRAME_MALFORMED",
+  },
+  MAX_TORN_PAGES: {
+    say: (pages) => decodeWords("torn", new Uint8Array(pages * 4), 1, limits.MAX_TORN_PAGES),
+    refusedWith: "FRAME_MALFORMED",
+  },
+  MAX_CHANNELS: {
+    say: (channels) => receive("hello", { channels }),
+    refusedWith: "MESSAGE_MALFORMED",
+  },
+  // Kept by whoever accepts connections.
+  MAX_INCOMING: undefined,
+  GREETING_TIMEOUT_MS: undefined,
+};
+
+for (const [name, check] of Object.entries(CHECKS)) {
+  if (check === undefined) continue;
+  const limit = limits[name as keyof typeof limits];
+
+  test(`${name} is accepted, and one more is refused`, () => {
+    check.say(limit);
+    failsWith(check.refusedWith, () => check.say(limit + 1));
+  });
+}
+
+test("MAX_CONTROL_BYTES holds the largest message of every kind", () => {
+  for (const name of MESSAGE_NAMES) {
+    const body = largest(bodyShape(name)) as never;
+    const bytes = encodeMessage(name, body, 0).byteLength - HEADER_BYTES;
+    assert.ok(bytes <= limits.MAX_CONTROL_BYTES, `${name} can have ${String(bytes)} bytes`);
+  }
+});
+
+test("MAX_GREETING_BYTES holds the largest greeting of every kind", () => {
+  for (const name of ["hello", "attach", "ask"] as const) {
+    const body = largest(bodyShape(name)) as never;
+    const bytes = encodeMessage(name, body, 0).byteLength - HEADER_BYTES;
+    assert.ok(bytes <= limits.MAX_GREETING_BYTES, `${name} can have ${String(bytes)} bytes`);
+  }
+});
+
+function frameOfBytes(limitBytes: number): Check {
+  return {
+    say: (bytes) => {
+      const frames = [
+        ...new FrameDecoder(limitBytes).push(encodeFrame(1, 0, new Uint8Array(bytes))),
+      ];
+      assert.equal(frames.length, 1);
+    },
+    refusedWith: "FRAME_TOO_LARGE",
+  };
+}
+
+/** Sends the golden message with `changes`, as its receiver would get it. */
+function receive(name: "hello" | "switchover", changes: object): void {
+  const frame = encodeMessage(name, { ...BODIES[name], ...changes }, 0);
+  const [received] = new FrameDecoder(limits.MAX_CONTROL_BYTES).push(frame);
+  decodeMessage(received!, "source", MESSAGES[name].phases[0]);
+}
+
+function readTable(runs: readonly (readonly number[])[], pageCount: number): void {
+  const dataPages = runs.reduce((sum, [, count = 0, kind]) => sum + (kind === 0 ? count : 0), 0);
+  const words = [runs.length, dataPages, 0, 0, ...runs.flat()];
+  const checksums = Array.from({ length: dataPages * 2 }, () => 0);
+  const body = new Uint8Array(Uint32Array.from([...words, ...checksums]).buffer);
+  const head = readPagesHead(body, body.byteLength + dataPages * 4096);
+  readRuns(body.subarray(PAGES_HEAD_BYTES), head, pageCount);
+}
+
+/** A body as large as the table allows; where it sets no limit, as large as ours get. */
+function largest(shape: BodyShape): unknown {
+  if ("anyOf" in shape)
+    return largest(shape.anyOf.find((it) => !("type" in it && it.type === "null"))!);
+  switch (shape.type) {
+    case "null":
+      return null;
+    case "integer":
+    case "number":
+      return 2 ** 40;
+    case "bytes":
+      return new Uint8Array(shape.maxLength);
+    case "string":
+      return shape.const ?? shape.enum?.[0] ?? "x".repeat(shape.maxLength ?? 64);
+    case "array": {
+      if (shape.prefixItems !== undefined) return shape.prefixItems.map(largest);
+      const { items, maxItems = 0 } = shape;
+      return items === false ? [] : Array.from({ length: maxItems }, () => largest(items));
+    }
+    case "object": {
+      const { properties, additionalProperties } = shape;
+      if (properties === undefined) {
+        const value = additionalProperties === false ? null : largest(additionalProperties);
+        return Object.fromEntries(["a", "b", "c", "d"].map((key) => [key.repeat(256), value]));
+      }
+      return Object.fromEntries(Object.entries(properties).map(([key, it]) => [key, largest(it)]));
+    }
+  }
+}
