@@ -31,7 +31,8 @@ export function parseSize(text: string): number | undefined {
  */
 export function parseRate(text: string): number | undefined {
   const plain = text.trim().replace(/\/s$|ps$/i, "");
-  const bits = /^(\d+(?:\.\d+)?)\s*([kmgt]?)bit$/i.exec(plain);
+  // As network people write them, `1Gb/s` is bits and `1GB/s` is bytes.
+  const bits = /^(\d+(?:\.\d+)?)\s*([kmgtKMGT]?)(?:[bB]it|b)$/.exec(plain);
   if (bits === null) return parseSize(plain);
   const [, digits = "", prefix = ""] = bits;
   return (Number(digits) * scale(prefix, DECIMAL)) / 8;

@@ -52,11 +52,12 @@ class Attendance {
     const left = new Promise<ExitCode>((resolve) => {
       this.leave = (code) => {
         if (this.stop.signal.aborted) return;
-        this.stop.abort();
         for (const text of farewells(service.status().guests, [...this.active.values()])) {
           presenter.say(text);
         }
         resolve(code);
+        // After that, so that work which fails because it was stopped comes too late to matter.
+        this.stop.abort();
       };
     });
     const interrupt = (): void => {
@@ -84,13 +85,8 @@ class Attendance {
     left: Promise<ExitCode>,
     work: AttendOptions["work"],
   ): Promise<ExitCode> {
-    try {
-      const code = (await work?.(this.stop.signal)) ?? null;
-      if (code !== null) this.leave(code);
-    } catch (error) {
-      // Work that was told to stop may fail in any way; nobody needs its result any more.
-      if (!this.stop.signal.aborted) throw error;
-    }
+    const code = (await work?.(this.stop.signal)) ?? null;
+    if (code !== null) this.leave(code);
     return left;
   }
 

@@ -36,7 +36,7 @@ export async function follow(options: FollowOptions): Promise<ExitCode> {
   };
   signals.on("SIGINT", interrupt);
   try {
-    return await Promise.race([left, showToTheEnd(started, presenter)]);
+    return await Promise.race([left, showToTheEnd(started, presenter, leaving.signal)]);
   } finally {
     signals.off("SIGINT", interrupt);
   }
@@ -45,6 +45,7 @@ export async function follow(options: FollowOptions): Promise<ExitCode> {
 async function showToTheEnd(
   started: Promise<FollowedMigration>,
   presenter: Presenter,
+  leaving: AbortSignal,
 ): Promise<ExitCode> {
   const { migrationId, events } = await started;
   let cause = "it closed the connection";
@@ -56,6 +57,7 @@ async function showToTheEnd(
       return exitCodeOfOutcome(event.outcome);
     }
   } catch (error) {
+    if (leaving.aborted) return EXIT.OTHER;
     cause = describe(failureOf(error));
   }
   const text = `the source was lost before it said how the migration ended (${cause}); ask both hosts with tristage status`;

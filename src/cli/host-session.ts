@@ -11,7 +11,6 @@ import type { Arguments } from "./arguments.js";
 
 export type HostRole = "source" | "dest";
 
-const FOREVER = { recursive: true, force: true };
 const ANY_LOCAL_PORT: Address = { host: "127.0.0.1", port: 0 };
 
 /** What `tristage dest` and `tristage source` read alike. */
@@ -51,11 +50,11 @@ export class HostSession {
         // The host first: whoever follows a migration then hears how it ended.
         () => host.close(),
         () => endpoint.close(),
-        // Nobody can come back to a host without an address of its own, so its journal ends with it.
-        () => (state.lasting ? Promise.resolve() : rm(stateDirectory, FOREVER)),
+        () => forget(state),
       ]);
     } catch (error) {
       await host.close();
+      await forget(state);
       throw error;
     }
   }
@@ -75,14 +74,28 @@ export class HostSession {
   }
 }
 
+interface StateDirectory {
+  readonly path: string;
+  readonly lasting: boolean;
+}
+
 /** Where a host keeps its journal; `lasting` when a later host on the same address shall find it again. */
-function stateDirectory(chosen: string | undefined, role: HostRole, listen: Address | null) {
+function stateDirectory(
+  chosen: string | undefined,
+  role: HostRole,
+  listen: Address | null,
+): StateDirectory {
   if (chosen !== undefined) return { path: chosen, lasting: true };
   const configured = process.env["XDG_STATE_HOME"] ?? "";
   const home = configured === "" ? join(homedir(), ".local", "state") : configured;
   const lasting = listen !== null && listen.port !== 0;
   const place = lasting ? formatAddress(listen).replaceAll(/[^\w.-]+/g, "-") : String(process.pid);
   return { path: join(home, "tristage", `${role}-${place}`), lasting };
+}
+
+/** Nobody can come back to a host without an address of its own, so its journal ends with it. */
+async function forget({ path, lasting }: StateDirectory): Promise<void> {
+  if (!lasting) await rm(path, { recursive: true, force: true });
 }
 
 async function enter(control: Address, logger: Logger): Promise<() => Promise<void>> {

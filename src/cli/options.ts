@@ -17,11 +17,6 @@ export const TOKEN_OPTION = {
   "token-file": valued("File with the secret that both sides share"),
 };
 
-export const TRANSFER_OPTIONS = {
-  "max-bandwidth": valued("Limit for page data, as 1Gbit or 50MB/s"),
-  channels: valued("Connections that carry page data"),
-};
-
 /** What both kinds of host take. */
 export const HOST_OPTIONS = {
   control: valued("HOST:PORT for control requests [127.0.0.1:0]"),

@@ -54,8 +54,8 @@ async function parse(words: readonly string[]) {
     .recommendCommands()
     .epilogue(EXIT_CODES_HELP)
     .exitProcess(false)
-    .fail((message: string | null, error: Error | undefined) => {
-      throw usage(`${error?.message ?? message ?? "bad usage"}; see ${helpFor(words)}`);
+    .fail((message: string | null) => {
+      throw usage(`${message ?? "bad usage"}; see ${helpFor(words)}`);
     });
   for (const [name, { summary, options }] of Object.entries(COMMANDS)) {
     parser = parser.command(name, summary, (its) => its.options(options));

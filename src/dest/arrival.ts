@@ -139,7 +139,8 @@ export class Arrival implements FrameHandler {
     let arrived = 0;
     let verified = 0;
     for (const { page, kind, low, high } of pagesOf(frame)) {
-      if (!this.ours.has(page)) continue;
+      // A frame may name a page twice, by mistake or malice: the first time it becomes the guest's.
+      if (!this.ours.delete(page)) continue;
       if (kind === RUN_KIND.ZERO) {
         this.clear(page);
       } else {

@@ -1,8 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { describe, type Failure, MigrationError } from "../failure.js";
+import { type Failure, MigrationError } from "../failure.js";
 import { GuestRam } from "../memory/ram.js";
 import { VCPU_WORDS, vcpuWords } from "../memory/words.js";
-import { encodeMessage } from "../protocol/codec.js";
 import { nextSequence } from "../protocol/frame.js";
 import { encodeWords, FRAME_TYPES } from "../protocol/pages.js";
 import { FIRST_DATA_SEQUENCE } from "../transport/attach.js";
@@ -68,9 +67,8 @@ const socket = openInPlace(seat.fd, {
       receiver.filled(byteCount);
     } catch (error) {
       if (!(error instanceof MigrationError)) throw error;
+      // The main thread tells the source why, on the control connection.
       end(error.failure);
-      const text = describe(error.failure);
-      socket.end(encodeMessage("failed", { code: error.failure.code, text }, sequence));
     }
   },
 });
@@ -100,5 +98,4 @@ main.on("message", ({ doorbells }: FaultLines) => {
   });
 });
 
-socket.write(encodeMessage("attached", {}, sequence));
-sequence = nextSequence(sequence);
+send(FRAME_TYPES.ATTACHED, []);

@@ -1,14 +1,11 @@
 import { MessageChannel, Worker } from "node:worker_threads";
 import type { Clock } from "../clock.js";
 import { type Failure, failureOf, MigrationError } from "../failure.js";
-import { type CpuStates, Guest, type GuestSpec } from "../guest/guest.js";
+import { Guest, type GuestSpec } from "../guest/guest.js";
 import { BIN_MS, type ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
 import type { FaultLine } from "../guest/vcpu-contract.js";
-import { PageBitmap } from "../memory/bitmap.js";
 import type { GuestRam } from "../memory/ram.js";
-import { ABSENT } from "../memory/words.js";
-import { unpackCpu } from "../protocol/codec.js";
-import type { Message, MessageBody } from "../protocol/messages.js";
+import { type Message, type MessageBody, peerFailure } from "../protocol/messages.js";
 import type { Report } from "../protocol/report.js";
 import type { ControlConnection } from "../transport/control-connection.js";
 import { ArrivalTables } from "./arrival-tables.js";
@@ -22,6 +19,7 @@ import {
   wirePhase,
 } from "./phase.js";
 import { Publisher } from "./publisher.js";
+import { install, readSwitchover, rehearse, type Switchover } from "./take-over.js";
 
 /** After the last page the guest is watched this long, to see it back at speed. */
 const OBSERVE_MS = 1000;
@@ -51,18 +49,6 @@ export interface IncomingHost {
   reported(report: Report): void;
 }
 
-/** A switchover message that makes sense. */
-interface Switchover {
-  readonly generation: number;
-  readonly states: CpuStates;
-  readonly dirty: PageBitmap;
-  readonly receivedMs: number;
-}
-
-function wrongSwitchover(detail: string): MigrationError {
-  return new MigrationError({ code: "MESSAGE_MALFORMED", message: "switchover", detail });
-}
-
 /** One incoming migration: performs what `advance` (phase.ts) decides. */
 export class Incoming {
   phase: DestPhase = { name: "receiving" };
@@ -72,6 +58,7 @@ export class Incoming {
   private readonly channels = new Map<string, Worker>();
   private readonly doorbells: FaultLines["doorbells"][number][] = [];
   private switchover: Switchover | undefined;
+  private receivedMs = 0;
   private firstOperationMs = 0;
   private publisher: Publisher | undefined;
   private dirtyPages = 0;
@@ -164,11 +151,9 @@ export class Incoming {
       case "cancel":
         this.happen({ type: "failed", failure: { code: "CANCELLED", by: message.body.by } });
         break;
-      case "failed": {
-        const { code, text } = message.body;
-        this.happen({ type: "failed", failure: { code: "PEER_FAILED", peerCode: code, text } });
+      case "failed":
+        this.happen({ type: "failed", failure: peerFailure(message.body) });
         break;
-      }
       case "report":
         this.host.reported(message.body.report);
         this.happen({ type: "reported" });
@@ -237,6 +222,7 @@ export class Incoming {
       lines,
     );
     this.connectFaultLines();
+    rehearse();
     this.happen({ type: "prepared" });
   }
 
@@ -260,7 +246,8 @@ export class Incoming {
       // In this phase the vCPU threads are there.
       if (guest === undefined)
         throw new RangeError("a switchover came before the vCPUs were ready");
-      this.switchover = { ...this.checkSwitchover(body), receivedMs };
+      this.switchover = readSwitchover(body, this.generation, this.ram);
+      this.receivedMs = receivedMs;
       guest.adopt(this.switchover.states);
       this.throughput = new ThroughputRecorder(() => guest.operations(), this.host.clock);
       this.host.journalRunning(body.generation);
@@ -270,46 +257,24 @@ export class Incoming {
     }
   }
 
-  private checkSwitchover(body: MessageBody<"switchover">): Omit<Switchover, "receivedMs"> {
-    const { vcpuCount } = this.spec;
-    const { generation, operations } = body;
-    const counts = body.cpus.length === vcpuCount && operations.length === vcpuCount;
-    if (generation !== this.generation || !counts) {
-      throw wrongSwitchover("its generation or its number of vCPUs is not what hello said");
-    }
-    const dirty = PageBitmap.fromBytes(this.ram.pageCount, body.dirty);
-    if (dirty === undefined) throw wrongSwitchover("its bitmap is not one of this guest's pages");
-    // Whatever is not dirty must have come in stage one.
-    if (!this.ram.arrived.subtract(dirty)) {
-      throw wrongSwitchover("pages are neither dirty nor have they been sent");
-    }
-    return { generation, states: { cpus: body.cpus.map(unpackCpu), operations }, dirty };
-  }
-
   /** Stage two, as short as can be. The guest's memory is ours alone until the threads start. */
   private async takeOver(): Promise<void> {
     const { switchover, ram, guest } = this;
     if (switchover === undefined || guest === undefined) return;
-    const { dirty, states } = switchover;
-    for (const page of dirty.pages()) ram.stamps[page] = ABSENT;
-    const missing = dirty.count();
+    const missing = install(switchover, ram, this.tables);
     this.dirtyPages = missing;
-    this.tables.claimed.setComplement(dirty);
-    this.tables.enterStageThree(missing);
-    this.publisher = new Publisher(ram, dirty, this.tables.prepulled);
+    this.publisher = new Publisher(ram, switchover.dirty, this.tables.prepulled);
     // The vCPUs see all of the above: they are started by a message that is sent after it.
-    this.firstOperationMs = await guest.start(states);
+    this.firstOperationMs = await guest.start(switchover.states);
     this.publisher.start();
     this.happen({ type: "started" });
     if (missing === 0) await this.finish();
   }
 
   private sayRunning(): void {
-    const { switchover } = this;
-    if (switchover === undefined) return;
     this.control.send("running", {
-      generation: switchover.generation,
-      receivedMs: switchover.receivedMs,
+      generation: this.generation,
+      receivedMs: this.receivedMs,
       firstOperationMs: this.firstOperationMs,
     });
   }

@@ -124,8 +124,8 @@ export function wirePhase(phase: DestPhase): WirePhase {
 export function stageOf(phase: DestPhase): 1 | 2 | 3 | null {
   switch (phase.name) {
     case "receiving":
-      return 1;
     case "ready":
+      return 1;
     case "resuming":
       return 2;
     case "filling":

@@ -107,7 +107,10 @@ export class Guest {
     });
   }
 
-  /** Runs from `states`; resolves with the time of the first operation of any vCPU. */
+  /**
+   * Runs from `states`; resolves with the time of the first operation of any vCPU. Rejects with GUEST_THREW
+   * when none comes as far.
+   */
   async start(states: CpuStates): Promise<number> {
     const started = this.vcpus.map((thread, vcpu) =>
       thread.ask(
@@ -119,7 +122,12 @@ export class Guest {
         "started",
       ),
     );
-    return (await Promise.any(started)).firstOperationMs;
+    try {
+      return (await Promise.any(started)).firstOperationMs;
+    } catch (error) {
+      // Each vCPU has a reason of its own; the first will do.
+      throw error instanceof AggregateError ? error.errors[0] : error;
+    }
   }
 
   /** Stops every vCPU at a safepoint; resolves with the time when the last one stood. */

@@ -222,11 +222,13 @@ export class Arrivals {
 
   /**
    * Answers a source in doubt. "Refused" is a promise: it is journalled first, and a migration that is still
-   * waiting for its switchover ends here, so that none can come after it.
+   * waiting for its switchover ends here, so that none can come after it. Throws SESSION_UNKNOWN for who is
+   * not the source of the migration that is under way.
    */
   private ownerOf(question: MessageBody<"ask">): "running" | "refused" | "lost" {
     const { guestId, generation, migrationId } = question;
-    const incoming = this.incoming.get(migrationId);
+    const isUnderWay = this.incoming.has(migrationId) || this.isComing(guestId);
+    const incoming = isUnderWay ? this.find(migrationId, question.session) : undefined;
     if (incoming?.hasTakenOver === true) return "running";
     const known = this.context.journal.find(guestId, generation);
     if (known === "refused") return "refused";

@@ -3,7 +3,7 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } f
 import type { Logger } from "pino";
 import { z } from "zod";
 import { describe, MigrationError, type Failure, type FailureCode } from "../failure.js";
-import { MAX_CHANNELS } from "../protocol/limits.js";
+import { MAX_CHANNELS, MAX_DATA_PAGES } from "../protocol/limits.js";
 import { formatAddress, isLoopback, parseAddress, type Address } from "../transport/address.js";
 import { callerGuard } from "./caller-guard.js";
 import { EventStreams } from "./event-streams.js";
@@ -34,7 +34,18 @@ const migrateBody = z.strictObject({
   to: z.string().refine((text) => parseAddress(text) !== undefined, "must be HOST:PORT"),
   guestId: z.string().min(1).max(64).optional(),
   maxBandwidth: z.number().positive().optional(),
+  maxPostcopyBandwidth: z.number().positive().optional(),
   channels: z.int().min(1).max(MAX_CHANNELS).optional(),
+  tuning: z
+    .strictObject({
+      defer: z.boolean(),
+      unchanged: z.boolean(),
+      prepull: z.boolean(),
+      order: z.enum(["recent", "ascending"]),
+      chunkPages: z.int().min(1).max(MAX_DATA_PAGES),
+    })
+    .partial()
+    .optional(),
 });
 const migrateQuery = z.strictObject({ follow: z.enum(["true", "false"]).optional() });
 const idParameter = z.object({ id: z.string() });

@@ -4,7 +4,7 @@ import { MAX_CHANNELS } from "../protocol/limits.js";
 import type { Outcome } from "../protocol/report.js";
 import { Outgoing, type OutgoingOptions } from "../source/outgoing.js";
 import { type SourcePhase, stageOf, tell } from "../source/phase.js";
-import { DEFAULT_TUNING } from "../source/tuning.js";
+import { completeTuning } from "../source/tuning.js";
 import { parseAddress } from "../transport/address.js";
 import type { HostContext } from "./context.js";
 import { freeMemorySoon } from "./free-memory.js";
@@ -51,7 +51,7 @@ export class Departures {
       channels,
       maxBandwidth: request.maxBandwidth,
       maxPostcopyBandwidth: request.maxPostcopyBandwidth,
-      tuning: { ...DEFAULT_TUNING, ...request.tuning },
+      tuning: completeTuning(request.tuning),
       askMs: this.askMs,
     });
     return migrationId;

@@ -1,4 +1,12 @@
-import { closeSync, fdatasyncSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fdatasyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { timestamp } from "../clock.js";
@@ -66,17 +74,16 @@ export class Journal {
   }
 
   private load(text: string): void {
-    const lines = text.split("\n");
-    for (const [index, line] of lines.entries()) {
+    const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+    for (const [index, line] of whole.split("\n").entries()) {
       if (line === "") continue;
       const record = lineSchema.safeParse(parseLine(line));
-      if (record.success) {
-        this.last.set(key(record.data.guestId, record.data.generation), record.data.kind);
-      } else if (index !== lines.length - 1) {
-        // Only the last line can be cut short, by a crash before its `write` returned.
-        throw new Error(`line ${String(index + 1)} is not a record`);
-      }
+      if (!record.success) throw new Error(`line ${String(index + 1)} is not a record`);
+      this.last.set(key(record.data.guestId, record.data.generation), record.data.kind);
     }
+    // A last line without its end was cut short by a crash before its `write` returned: nothing was
+    // done that leans on it, and the next record must not be written behind it.
+    if (whole !== text) ftruncateSync(this.fd, Buffer.byteLength(whole));
   }
 }
 

@@ -28,8 +28,9 @@ export class Resident {
     return this.current;
   }
 
+  /** Whatever becomes of its migration, a guest that crashed stays so. */
   become(state: GuestState): void {
-    if (state === this.current) return;
+    if (state === this.current || this.current === "crashed") return;
     this.current = state;
     this.announce(state);
   }

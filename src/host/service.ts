@@ -1,4 +1,4 @@
-import type { Tuning } from "../source/tuning.js";
+import type { TuningChoice } from "../source/tuning.js";
 import type { GuestDigest, HostEvent, HostStatus } from "./events.js";
 
 export interface MigrateRequest {
@@ -11,7 +11,7 @@ export interface MigrateRequest {
   /** The same in stage three, for what is pushed. */
   readonly maxPostcopyBandwidth?: number | undefined;
   readonly channels?: number | undefined;
-  readonly tuning?: Partial<Tuning> | undefined;
+  readonly tuning?: TuningChoice | undefined;
 }
 
 /**

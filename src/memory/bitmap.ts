@@ -51,6 +51,18 @@ export class PageBitmap {
     return total;
   }
 
+  /** Sets the entry of each page of the set in a table of one entry per page. */
+  setInTable(table: Int32Array, value: number): void {
+    const { words } = this;
+    for (let at = 0; at < words.length; at += 1) {
+      let rest = words[at] ?? 0;
+      while (rest !== 0) {
+        table[at * 32 + 31 - Math.clz32(rest & -rest)] = value;
+        rest &= rest - 1;
+      }
+    }
+  }
+
   /** Calls `visit` with each word of 32 pages, from page 0 on. */
   forEachWord(visit: (word: number, at: number) => void): void {
     this.words.forEach(visit);

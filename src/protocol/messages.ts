@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Failure } from "../failure.js";
 import { MAX_BITMAP_BYTES, MAX_CHANNELS, MAX_CPU_STATE_BYTES } from "./limits.js";
 import { reportSchema } from "./report.js";
 
@@ -194,13 +195,6 @@ export const MESSAGES = {
     summary: "The guest may come; memory for it is there.",
     body: z.strictObject({ version, hostId: identifier }),
   },
-  attached: {
-    id: 0x82,
-    sender: "dest",
-    phases: ["greeting"],
-    summary: "The channel has its thread; it may carry pages.",
-    body: z.strictObject({}),
-  },
   owner: {
     id: 0x83,
     sender: "dest",
@@ -259,3 +253,8 @@ export type MessageBody<Name extends MessageName> = z.infer<(typeof MESSAGES)[Na
 export type Message = {
   [Name in MessageName]: { readonly name: Name; readonly body: MessageBody<Name> };
 }[MessageName];
+
+/** What the other side said in its `failed` message. */
+export function peerFailure({ code, text: reason }: MessageBody<"failed">): Failure {
+  return { code: "PEER_FAILED", peerCode: code, text: reason };
+}

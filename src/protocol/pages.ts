@@ -13,6 +13,7 @@ import { MAX_DATA_PAGES, MAX_DESCRIBED_PAGES, MAX_RUNS } from "./limits.js";
  * | `REQUEST` | dest | page, again (0 or 1), vCPU, prepulled pages that it has touched |
  * | `BARRIER_PASSED` | dest | pass |
  * | `TORN` | dest | pages that failed their checksum, 1 to 256 of them |
+ * | `ATTACHED` | dest | empty; answers `attach`: the channel has its thread and may carry pages |
  * | `CREDIT` | dest | bytes of page frames taken in since the last credit |
  *
  * A `PAGES` frame:
@@ -31,6 +32,7 @@ export const FRAME_TYPES = {
   BARRIER_PASSED: 0xc1,
   TORN: 0xc2,
   CREDIT: 0xc3,
+  ATTACHED: 0xc4,
 } as const;
 
 /** What brings a page: a pass before the switchover, or push, prepull or pull after it. */

@@ -48,6 +48,8 @@ export const reportSchema = z.strictObject({
     downtimeMs: ms.nullable(),
     resumeMs: ms.nullable(),
     totalMs: ms,
+    /** Of the preparation, what the pages took: the first one's turn → all have arrived. */
+    passMs: ms.nullable(),
   }),
   /**
    * The downtime's parts: until every vCPU stood still; until the dirty set was collected and the

@@ -1,15 +1,19 @@
 import type { Failure } from "../failure.js";
 import type { RamHandle } from "../memory/ram.js";
+import type { Frame } from "../protocol/frame.js";
 import type { PURPOSE } from "../protocol/pages.js";
 import type { Address } from "../transport/address.js";
-import type { ChannelName } from "../transport/attach.js";
 import type { EpochOpening } from "./epoch-history.js";
 import type { MigrationTablesHandle } from "./migration-tables.js";
 import type { Tuning } from "./tuning.js";
 
 /** What a channel thread of the source is born with. Shared tables: migration-tables.ts. */
-export interface ChannelSeat extends ChannelName {
+export interface ChannelSeat {
+  /** `bulk-0`, `bulk-1`, … or `urgent`. */
+  readonly channel: string;
   readonly to: Address;
+  /** The `attach` message. */
+  readonly greeting: Uint8Array<ArrayBuffer>;
   readonly ram: RamHandle;
   readonly tables: MigrationTablesHandle;
   /** Bytes per second over all channels; undefined is unlimited. */
@@ -44,6 +48,8 @@ export interface Fault {
 /** Channel to main thread. */
 export type ChannelReport =
   | { readonly type: "attached" }
+  /** The destination's `failed` message. */
+  | { readonly type: "refused"; readonly frame: Frame }
   /** The pass has reached the destination, or the batch has left. */
   | { readonly type: "done" }
   /** The page is on its way. */

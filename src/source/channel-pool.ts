@@ -1,5 +1,8 @@
 import { Worker } from "node:worker_threads";
-import { type Failure, MigrationError } from "../failure.js";
+import { type Failure, failureOf, MigrationError } from "../failure.js";
+import { decodeMessage } from "../protocol/codec.js";
+import type { Frame } from "../protocol/frame.js";
+import { peerFailure } from "../protocol/messages.js";
 import type { ChannelCommand, ChannelReport, ChannelSeat, Fault } from "./channel-contract.js";
 import type { EpochOpening } from "./epoch-history.js";
 
@@ -57,6 +60,9 @@ class ChannelThread {
       case "faulted":
         this.listener.faulted(report);
         break;
+      case "refused":
+        this.fail(refusal(report.frame));
+        break;
       case "failed":
         this.fail(report.failure);
         break;
@@ -67,6 +73,17 @@ class ChannelThread {
     this.waiting?.reject(new MigrationError(failure));
     this.waiting = undefined;
     this.listener.failed(failure);
+  }
+}
+
+/** What the destination said instead of taking the channel. */
+function refusal(frame: Frame): Failure {
+  try {
+    const message = decodeMessage(frame, "dest", "greeting");
+    if (message.name === "failed") return peerFailure(message.body);
+    return { code: "MESSAGE_UNEXPECTED", message: message.name, phase: "greeting" };
+  } catch (error) {
+    return failureOf(error);
   }
 }
 
@@ -82,10 +99,12 @@ export class ChannelPool {
   /** Connects `bulkCount` bulk channels and the urgent one. Rejects as `attach` does. */
   static async open(
     bulkCount: number,
-    seat: Omit<ChannelSeat, "channel">,
+    seat: Omit<ChannelSeat, "channel" | "greeting">,
+    greetingOf: (channel: string) => Uint8Array<ArrayBuffer>,
     listener: ChannelListener,
   ): Promise<ChannelPool> {
-    const thread = (channel: string) => new ChannelThread({ ...seat, channel }, listener);
+    const thread = (channel: string) =>
+      new ChannelThread({ ...seat, channel, greeting: greetingOf(channel) }, listener);
     const bulk = Array.from({ length: bulkCount }, (_, index) => thread(`bulk-${String(index)}`));
     const urgent = thread("urgent");
     const pool = new ChannelPool(bulk, urgent);

@@ -13,12 +13,16 @@ function report(message: ChannelReport): void {
 }
 
 try {
-  const { socket, decoder } = await attach(seat.to, seat);
-  const channel = new Channel(seat, socket, decoder, report);
-  main.on("message", (command: ChannelCommand) => {
-    void channel.obey(command);
-  });
-  report({ type: "attached" });
+  const attachment = await attach(seat.to, seat.channel, seat.greeting);
+  if ("refusal" in attachment) {
+    report({ type: "refused", frame: attachment.refusal });
+  } else {
+    const channel = new Channel(seat, attachment.socket, attachment.decoder, report);
+    main.on("message", (command: ChannelCommand) => {
+      void channel.obey(command);
+    });
+    report({ type: "attached" });
+  }
 } catch (error) {
   if (!(error instanceof MigrationError)) throw error;
   report({ type: "failed", failure: error.failure });

@@ -2,13 +2,13 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.js";
 import { type Failure, failureOf } from "../failure.js";
 import type { CpuStates, Guest } from "../guest/guest.js";
-import type { ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
+import type { ThroughputRecorder } from "../guest/throughput.js";
 import { PageBitmap } from "../memory/bitmap.js";
 import { everyPage, PAGE_BYTES } from "../memory/geometry.js";
 import { openEpoch } from "../memory/epoch.js";
 import { EpochTracker } from "../memory/tracker.js";
-import { packCpu } from "../protocol/codec.js";
-import type { Message, MessageBody } from "../protocol/messages.js";
+import { encodeMessage, packCpu } from "../protocol/codec.js";
+import { type Message, peerFailure } from "../protocol/messages.js";
 import type { Report } from "../protocol/report.js";
 import { PROTOCOL_VERSION } from "../protocol/version.js";
 import type { Address } from "../transport/address.js";
@@ -18,6 +18,7 @@ import { askOwner } from "./ask.js";
 import { ChannelPool } from "./channel-pool.js";
 import { Drain } from "./drain.js";
 import type { EpochOpening } from "./epoch-history.js";
+import { Measurements, type OutgoingProgress } from "./measurements.js";
 import { MigrationTables } from "./migration-tables.js";
 import {
   advance,
@@ -28,7 +29,6 @@ import {
   wirePhase,
 } from "./phase.js";
 import { pagesPerFrame, RateLimit } from "./rate-limit.js";
-import { BEFORE_MS, makeReport, type MigrationTimes } from "./report.js";
 import type { Tuning } from "./tuning.js";
 
 const PROGRESS_INTERVAL_MS = 200;
@@ -49,17 +49,6 @@ export interface OutgoingOptions {
   readonly tuning: Tuning;
   /** How long a source in doubt asks before it gives up. */
   readonly askMs: number;
-}
-
-/** How far the stage under way is. */
-export interface OutgoingProgress {
-  readonly stage: 1 | 2 | 3;
-  readonly pagesDone: number;
-  readonly pagesTotal: number;
-  /** Page bytes of the whole migration until now. */
-  readonly bytes: number;
-  readonly guestOpsPerSecond: number | null;
-  readonly faults: number;
 }
 
 /** What the host is told, and what it does for an outgoing migration. */
@@ -83,16 +72,12 @@ export class Outgoing {
   private readonly tables: MigrationTables;
   private readonly tracker: EpochTracker;
   private readonly dirty: PageBitmap;
-  private times: MigrationTimes;
-  private dirtyPages = 0;
+  private readonly measured: Measurements;
   private control: ControlConnection | undefined;
   private pool: ChannelPool | undefined;
   private drain: Drain | undefined;
   private pausing: Promise<unknown> = Promise.resolve();
   private paused: (CpuStates & { readonly pausedMs: number }) | undefined;
-  private complete: MessageBody<"complete"> | undefined;
-  private summary: MessageBody<"summary"> | undefined;
-  private remote: MessageBody<"progress"> | undefined;
   private progressTimer: NodeJS.Timeout | undefined;
   private probeTimer: NodeJS.Timeout | undefined;
   private readonly probes: EpochOpening[] = [];
@@ -100,15 +85,14 @@ export class Outgoing {
   constructor(
     private readonly options: OutgoingOptions,
     private readonly guest: Guest,
-    private readonly throughput: ThroughputRecorder,
+    throughput: ThroughputRecorder,
     private readonly host: OutgoingHost,
   ) {
     const { pageCount } = guest.ram;
     this.tables = MigrationTables.create(pageCount, RateLimit.createState());
     this.tracker = new EpochTracker(guest.ram, this.tables.handle.marks);
     this.dirty = PageBitmap.empty(pageCount);
-    const startMs = host.clock.nowMs();
-    this.times = { startMs, endMs: startMs };
+    this.measured = new Measurements(host.clock.nowMs(), guest, throughput, this.tables);
   }
 
   get guestId(): string {
@@ -187,29 +171,26 @@ export class Outgoing {
         this.happen({ type: "prepared" });
         break;
       case "running": {
-        const receivedMs = clocks.toOurs(message.body.receivedMs);
-        const firstOperationMs = clocks.toOurs(message.body.firstOperationMs);
-        this.times = { ...this.times, receivedMs, firstOperationMs };
+        const { receivedMs, firstOperationMs } = message.body;
+        this.measured.noteArrival(clocks.toOurs(receivedMs), clocks.toOurs(firstOperationMs));
         this.happen({ type: "running" });
         break;
       }
       case "progress":
-        this.remote = message.body;
+        this.measured.remote = message.body;
         break;
       case "complete":
-        this.complete = message.body;
-        this.times = { ...this.times, completedMs: clocks.toOurs(message.body.completedMs) };
+        this.measured.complete = message.body;
+        this.measured.note({ completedMs: clocks.toOurs(message.body.completedMs) });
         this.happen({ type: "complete" });
         break;
       case "summary":
-        this.summary = message.body;
+        this.measured.summary = message.body;
         this.happen({ type: "summarized" });
         break;
-      case "failed": {
-        const { code, text } = message.body;
-        this.happen({ type: "failed", failure: { code: "PEER_FAILED", peerCode: code, text } });
+      case "failed":
+        this.happen({ type: "failed", failure: peerFailure(message.body) });
         break;
-      }
       default:
         // `decodeMessage` lets nothing else through to a source.
         break;
@@ -275,13 +256,16 @@ export class Outgoing {
     this.pool = await ChannelPool.open(
       options.channels,
       {
-        migrationId: options.migrationId,
-        session: this.session,
         to: options.to,
         ram: guest.ram.handle,
         tables: tables.handle,
         rates: { pass: options.maxBandwidth, drain: this.drainRate },
         tuning: options.tuning,
+      },
+      (channel) => {
+        const { migrationId } = options;
+        const version = PROTOCOL_VERSION;
+        return encodeMessage("attach", { version, migrationId, session: this.session, channel }, 0);
       },
       {
         faulted: (fault) => this.drain?.faulted(fault),
@@ -296,33 +280,55 @@ export class Outgoing {
       return;
     }
     clearInterval(this.probeTimer);
+    this.measured.note({ passStartMs: this.host.clock.nowMs() });
     await this.pool.pass(1, this.probes);
+    this.measured.note({ passEndMs: this.host.clock.nowMs() });
     this.happen({ type: "passEnded" });
   }
 
   /** Stage two begins: the journal knows before the guest stops, so the pause does not wait for the disk. */
   private async pause(): Promise<void> {
+    this.rehearse();
     this.host.journalHandover(this.options.generation);
-    this.times = { ...this.times, pauseMs: this.host.clock.nowMs() };
+    this.measured.note({ pauseMs: this.host.clock.nowMs() });
     this.paused = await this.guest.pause();
-    this.times = { ...this.times, stoodMs: this.paused.pausedMs };
+    this.measured.note({ stoodMs: this.paused.pausedMs });
     this.happen({ type: "paused" });
   }
 
+  /**
+   * Collects and encodes once while the guest still runs: code that runs for the first time is compiled
+   * as it runs, and the guest need not wait for that.
+   */
+  private rehearse(): void {
+    const dirty = PageBitmap.empty(this.guest.ram.pageCount);
+    this.collect(dirty);
+    const generation = 1;
+    encodeMessage(
+      "switchover",
+      { generation, cpus: [], operations: [], dirty: dirty.toBytes() },
+      0,
+    );
+  }
+
+  private collect(dirty: PageBitmap): void {
+    this.tracker.written(everyPage(this.guest.ram.byteLength), dirty);
+    this.tables.resend.addTo(dirty);
+  }
+
   private sendSwitchover(): void {
-    const { paused, guest, dirty } = this;
+    const { paused, dirty } = this;
     if (paused === undefined) return;
     // Every vCPU stands, and its last stamp happened before it said so: the set is exact.
-    this.tracker.written(everyPage(guest.ram.byteLength), dirty);
-    this.tables.resend.addTo(dirty);
+    this.collect(dirty);
     this.control?.send("switchover", {
       generation: this.options.generation,
       cpus: paused.cpus.map(packCpu),
       operations: [...paused.operations],
       dirty: dirty.toBytes(),
     });
-    this.times = { ...this.times, sentMs: this.host.clock.nowMs() };
-    this.dirtyPages = dirty.count();
+    this.measured.note({ sentMs: this.host.clock.nowMs() });
+    this.measured.dirtyPages = dirty.count();
   }
 
   private get drainRate(): number | undefined {
@@ -363,62 +369,25 @@ export class Outgoing {
 
   private tick(): void {
     const stage = stageOf(this.phase);
-    if (stage === null) return;
-    const { counters } = this.tables;
-    const isRemote = stage === 3;
-    const missing = this.remote?.missingPages ?? this.dirtyPages;
-    this.host.progressed({
-      stage,
-      pagesDone: isRemote ? this.dirtyPages - missing : counters.read("pagesPassed"),
-      pagesTotal: isRemote ? this.dirtyPages : this.guest.ram.pageCount,
-      bytes: counters.read("bulkBytes") + counters.read("urgentBytes"),
-      guestOpsPerSecond: isRemote
-        ? (this.remote?.operationsPerSecond ?? null)
-        : this.throughput.recentRate(),
-      faults: this.remote?.faults ?? 0,
-    });
+    if (stage !== null) this.host.progressed(this.measured.progress(stage));
   }
 
   private report(): void {
     clearInterval(this.progressTimer);
-    this.times = { ...this.times, endMs: this.host.clock.nowMs() };
     if (this.phase.name !== "ended") return;
-    const report = makeReport({
-      migrationId: this.options.migrationId,
-      spec: this.guest.spec,
-      generation: this.options.generation,
-      channels: this.options.channels,
-      outcome: this.phase.outcome,
-      cause: this.phase.cause,
-      times: this.times,
-      dirtyPages: this.dirtyPages,
-      tables: this.tables,
-      controlBytes: this.control?.wireBytes ?? 0,
-      complete: this.complete,
-      latencyUs: this.summary?.latencyUs,
-      bins: this.bins(),
-    });
+    this.measured.note({ endMs: this.host.clock.nowMs() });
+    const report = this.measured.report(this.options, this.phase, this.control);
     if (report.outcome === "completed") this.control?.send("report", { report });
     this.host.reported(report);
-  }
-
-  /** The guest's throughput here until it stood, then there, by this host's clock. */
-  private bins(): readonly ThroughputBin[] {
-    const { startMs, stoodMs = Number.POSITIVE_INFINITY } = this.times;
-    const here = this.throughput.since(startMs - BEFORE_MS).filter(([atMs]) => atMs < stoodMs);
-    const there = (this.summary?.bins ?? []).map(([atMs, operations]): ThroughputBin => [
-      this.control!.clocks.toOurs(atMs),
-      operations,
-    ]);
-    return [...here, ...there];
   }
 
   private close(cause: Failure | null): void {
     clearInterval(this.progressTimer);
     clearInterval(this.probeTimer);
     this.drain?.stop();
+    const wasCancelled = this.phase.name === "ended" && this.phase.outcome === "cancelled";
     if (cause === null) this.control?.close();
-    else if (cause.code === "CANCELLED") {
+    else if (wasCancelled && cause.code === "CANCELLED") {
       this.control?.send("cancel", { by: cause.by });
       this.control?.close();
     } else this.control?.fail(cause);

@@ -15,6 +15,8 @@ const MAX_BINS = 100_000;
 export interface MigrationTimes {
   readonly startMs: number;
   readonly endMs: number;
+  readonly passStartMs?: number;
+  readonly passEndMs?: number;
   /** The pause was asked for. */
   readonly pauseMs?: number;
   /** The last vCPU stood. */
@@ -110,6 +112,7 @@ function durations(times: MigrationTimes): Report["times"] {
     downtimeMs: between(pauseMs, firstOperationMs),
     resumeMs: between(firstOperationMs, completedMs),
     totalMs: (completedMs ?? endMs) - startMs,
+    passMs: between(times.passStartMs, times.passEndMs),
   };
 }
 

@@ -1,3 +1,5 @@
+import { MAX_DATA_PAGES } from "../protocol/limits.js";
+
 /**
  * How stage one and stage three go about their work. Every part can be switched off, so that what it
  * brings can be measured.
@@ -15,10 +17,16 @@ export interface Tuning {
   readonly chunkPages: number;
 }
 
-export const DEFAULT_TUNING: Tuning = {
-  defer: true,
-  unchanged: true,
-  prepull: true,
-  order: "recent",
-  chunkPages: 256,
-};
+/** What a user chose of it. */
+export type TuningChoice = { readonly [Knob in keyof Tuning]?: Tuning[Knob] | undefined };
+
+/** The choice, and what has proved best for the rest. */
+export function completeTuning(choice: TuningChoice = {}): Tuning {
+  return {
+    defer: choice.defer ?? true,
+    unchanged: choice.unchanged ?? true,
+    prepull: choice.prepull ?? true,
+    order: choice.order ?? "recent",
+    chunkPages: choice.chunkPages ?? MAX_DATA_PAGES,
+  };
+}

@@ -1,52 +1,52 @@
 import type net from "node:net";
 import { MigrationError } from "../failure.js";
-import { decodeMessage, encodeMessage } from "../protocol/codec.js";
-import { FrameDecoder } from "../protocol/frame.js";
+import { type Frame, FrameDecoder } from "../protocol/frame.js";
 import { MAX_CONTROL_BYTES } from "../protocol/limits.js";
-import { PROTOCOL_VERSION } from "../protocol/version.js";
+import { FRAME_TYPES } from "../protocol/pages.js";
 import type { Address } from "./address.js";
 import { connect } from "./connect.js";
 
-/** Which data connection of which migration. */
-export interface ChannelName {
-  readonly migrationId: string;
-  readonly session: Uint8Array<ArrayBuffer>;
-  /** `bulk-0`, `bulk-1`, … or `urgent`. */
-  readonly channel: string;
-}
-
-/** Frames 0 of both directions are spent on `attach` and `attached`. */
+/** Frames 0 of both directions are spent on `attach` and `ATTACHED`. */
 export const FIRST_DATA_SEQUENCE = 1;
 
+/** A channel that the destination has taken, or its refusal: a `failed` message, still encoded. */
+export type Attachment =
+  { readonly socket: net.Socket; readonly decoder: FrameDecoder } | { readonly refusal: Frame };
+
 /**
- * Connects a channel and waits until the destination's thread has it. The decoder goes on with what the
- * destination sends. Rejects with CANNOT_CONNECT, CONNECTION_LOST or PEER_FAILED.
+ * Connects `channel` by the `attach` message in `greeting`, and waits until the destination's thread has it. The
+ * decoder goes on with what the destination sends. Rejects with CANNOT_CONNECT or CONNECTION_LOST.
+ *
+ * Messages are encoded and decoded by the main thread: a channel's thread carries frames of numbers and
+ * pages, and need not load what messages take.
  */
 export async function attach(
   address: Address,
-  { migrationId, session, channel }: ChannelName,
-): Promise<{ readonly socket: net.Socket; readonly decoder: FrameDecoder }> {
+  channel: string,
+  greeting: Uint8Array,
+): Promise<Attachment> {
   const socket = await connect(address);
-  const greeting = { version: PROTOCOL_VERSION, migrationId, session, channel };
-  socket.write(encodeMessage("attach", greeting, 0));
+  socket.write(greeting);
   const decoder = new FrameDecoder(MAX_CONTROL_BYTES);
-  await answer(socket, decoder, channel);
-  return { socket, decoder };
+  const frame = await firstFrame(socket, decoder, channel);
+  if (frame.type === FRAME_TYPES.ATTACHED) return { socket, decoder };
+  socket.destroy();
+  return { refusal: frame };
 }
 
-function answer(socket: net.Socket, decoder: FrameDecoder, channel: string): Promise<void> {
+function firstFrame(socket: net.Socket, decoder: FrameDecoder, channel: string): Promise<Frame> {
   return new Promise((resolve, reject) => {
-    const end = (error?: Error) => {
+    const settle = (outcome: Frame | Error) => {
       socket.removeAllListeners("data").removeAllListeners("error").removeAllListeners("close");
-      if (error === undefined) {
-        resolve();
+      if (!(outcome instanceof Error)) {
+        resolve(outcome);
         return;
       }
       socket.destroy();
-      reject(error);
+      reject(outcome);
     };
     const lose = (cause: string) => {
-      end(new MigrationError({ code: "CONNECTION_LOST", connection: channel, cause }));
+      settle(new MigrationError({ code: "CONNECTION_LOST", connection: channel, cause }));
     };
     socket.on("error", (error) => {
       lose(error.message);
@@ -56,21 +56,11 @@ function answer(socket: net.Socket, decoder: FrameDecoder, channel: string): Pro
     });
     socket.on("data", (chunk: Buffer) => {
       try {
-        for (const frame of decoder.push(chunk)) {
-          const message = decodeMessage(frame, "dest", "greeting");
-          if (message.name === "attached") end();
-          else if (message.name === "failed") end(refusal(message.body));
-          else lose(`it answered "${message.name}"`);
-          return;
-        }
+        const [frame] = decoder.push(chunk);
+        if (frame !== undefined) settle(frame);
       } catch (error) {
-        end(error as Error);
+        settle(error as Error);
       }
     });
   });
-}
-
-/** What the other side said in its `failed` message. */
-export function refusal(body: { readonly code: string; readonly text: string }): MigrationError {
-  return new MigrationError({ code: "PEER_FAILED", peerCode: body.code, text: body.text });
 }

@@ -29,7 +29,7 @@ const report: Report = {
   pageBytes: 4096,
   tracker: "epoch",
   channels: 2,
-  times: { preparationMs: 400.25, downtimeMs: 3.5, resumeMs: 60, totalMs: 463.75 },
+  times: { preparationMs: 400.25, downtimeMs: 3.5, resumeMs: 60, totalMs: 463.75, passMs: 380.5 },
   downtimeParts: { pauseMs: 0.5, collectMs: 1, transferMs: 1, startMs: 1 },
   pages: {
     total: 262144,
@@ -93,7 +93,6 @@ export const BODIES: { readonly [Name in MessageName]: MessageBody<Name> } = {
   pong: { sentMs: 1000.5, receivedMs: 2000.25 },
   failed: { code: "PEER_SILENT", text: "nothing was heard" },
   welcome: { version: 1, hostId: "host-b" },
-  attached: {},
   owner: { generation: 2, answer: "refused" },
   prepared: {},
   running: { generation: 2, receivedMs: 2000.25, firstOperationMs: 2001 },
@@ -138,8 +137,9 @@ export const FRAMES: { readonly [Type in keyof typeof FRAME_TYPES]: () => Uint8A
     return table.bytes(PURPOSE.PREPULL, 5, SEQUENCE);
   },
   BARRIER: () => encodeWords(FRAME_TYPES.BARRIER, SEQUENCE, [5]),
-  REQUEST: () => encodeWords(FRAME_TYPES.REQUEST, SEQUENCE, [0x01020304, 1]),
+  REQUEST: () => encodeWords(FRAME_TYPES.REQUEST, SEQUENCE, [0x01020304, 1, 2, 3]),
   BARRIER_PASSED: () => encodeWords(FRAME_TYPES.BARRIER_PASSED, SEQUENCE, [5]),
   TORN: () => encodeWords(FRAME_TYPES.TORN, SEQUENCE, [1, 0x01020304]),
   CREDIT: () => encodeWords(FRAME_TYPES.CREDIT, SEQUENCE, [0x00101000]),
+  ATTACHED: () => encodeWords(FRAME_TYPES.ATTACHED, 0, []),
 };

@@ -1,8 +1,9 @@
 import { formatAddress } from "../../transport/address.js";
 import { ControlClient } from "../control-client.js";
 import { follow } from "../follow.js";
-import { JSON_OPTION, TOKEN_OPTION, TRANSFER_OPTIONS, valued } from "../options.js";
+import { JSON_OPTION, TOKEN_OPTION, valued } from "../options.js";
 import { openOutput } from "../output.js";
+import { readTransfer, TRANSFER_OPTIONS } from "../transfer.js";
 import type { Command } from "./command.js";
 
 export const migrate: Command = {
@@ -21,8 +22,7 @@ export const migrate: Command = {
     const request = {
       to: formatAddress(args.required(args.peerAddress("to"), "--to HOST:PORT")),
       guestId: args.text("guest"),
-      maxBandwidth: args.rate("max-bandwidth"),
-      channels: args.channels("channels"),
+      ...readTransfer(args),
     };
     const client = new ControlClient(from, args.token("token-file"));
     const { presenter } = openOutput(args);

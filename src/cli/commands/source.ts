@@ -5,8 +5,9 @@ import { formatAddress } from "../../transport/address.js";
 import type { Arguments } from "../arguments.js";
 import { errorEvent } from "../error-event.js";
 import { EXIT } from "../exit-codes.js";
-import { HOST_OPTIONS, LISTEN_OPTION, TRANSFER_OPTIONS, valued } from "../options.js";
+import { HOST_OPTIONS, LISTEN_OPTION, valued } from "../options.js";
 import { runHost, type HostWork } from "../run-host.js";
+import { readTransfer, TRANSFER_OPTION_NAMES, TRANSFER_OPTIONS } from "../transfer.js";
 import type { Command } from "./command.js";
 
 const DEFAULT_AFTER_SECONDS = 2;
@@ -50,16 +51,12 @@ export const source: Command = {
 
 /** The migration that the command line asks for, if any. */
 function readPlan(args: Arguments): { afterSeconds: number; request: MigrateRequest } | null {
-  args.onlyWith("migrate-to", ["after", "max-bandwidth", "channels"]);
+  args.onlyWith("migrate-to", ["after", ...TRANSFER_OPTION_NAMES]);
   const to = args.peerAddress("migrate-to");
   if (to === undefined) return null;
   return {
     afterSeconds: args.seconds("after") ?? DEFAULT_AFTER_SECONDS,
-    request: {
-      to: formatAddress(to),
-      maxBandwidth: args.rate("max-bandwidth"),
-      channels: args.channels("channels"),
-    },
+    request: { to: formatAddress(to), ...readTransfer(args) },
   };
 }
 

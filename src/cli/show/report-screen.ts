@@ -52,53 +52,51 @@ const WHEREABOUTS: Readonly<Record<Outcome, string>> = {
 
 function table(report: Report): [string, string][] {
   const { times, downtimeParts: parts, pages, bytes, faults, verified } = report;
-  const ms = (value: number | null) => (value === null ? "–" : formatMs(value));
+  const { stageOne: one, stageThree: three, dirty, unchanged } = pages;
+  const { pushed, pulled, prepulled, torn } = pages;
+  const { p50, p99, max } = faults.latencyUs;
   const n = formatNumber;
-  const bytesPerSecond = times.totalMs > 0 ? (bytes.wire / times.totalMs) * 1000 : 0;
-  const rows: [string, string][] = [
-    [
-      "total",
-      `${ms(times.totalMs)} = preparation ${ms(times.preparationMs)} + downtime ${ms(times.downtimeMs)} + resume ${ms(times.resumeMs)}`,
-    ],
-  ];
-  if (parts !== null) {
-    rows.push([
-      "downtime",
-      `pause ${ms(parts.pauseMs)} + collect ${ms(parts.collectMs)} + transfer ${ms(parts.transferMs)} + start ${ms(parts.startMs)}`,
-    ]);
-  }
-  rows.push(
-    [
-      "memory",
-      `${formatBytes(report.memoryBytes)}, ${n(pages.total)} pages, ${counted(report.vcpuCount, "vCPU")}, ${report.tracker} tracking, generation ${n(report.generation)}`,
-    ],
-    [
-      "pages",
-      `${n(pages.transferred)} sent, ${n(pages.zero)} zero, no page more than ${counted(pages.mostSendsOfOnePage, "time")}`,
-    ],
-    [
-      "stages",
-      `one ${n(pages.stageOne)} · dirty ${n(pages.dirty)} · three ${n(pages.stageThree)} · unchanged ${n(pages.unchanged)}`,
-    ],
-    [
-      "",
-      `pushed ${n(pages.pushed)} · pulled ${n(pages.pulled)} · prepulled ${n(pages.prepulled)} · torn ${n(pages.torn)}`,
-    ],
-    [
-      "wire",
-      `${formatBytes(bytes.wire)}, ${formatRate(bytesPerSecond)} over ${counted(report.channels, "channel")}`,
-    ],
-    [
-      "faults",
-      `${n(faults.count)}, ${faults.networkFaultPercent.toFixed(2)} % of dirty pages waited for the network`,
-    ],
-    [
-      "",
-      `blocked ${ms(faults.blocktimeMs)}; p50 ${us(faults.latencyUs.p50)}, p99 ${us(faults.latencyUs.p99)}, max ${us(faults.latencyUs.max)}`,
-    ],
+  const { preparationMs: preparation, downtimeMs: downtime, resumeMs: resume, totalMs } = times;
+  const size = `${formatBytes(report.memoryBytes)}, ${n(pages.total)} pages`;
+  const vcpus = counted(report.vcpuCount, "vCPU");
+  const sends = `no page more than ${counted(pages.mostSendsOfOnePage, "time")}`;
+  const rate = totalMs > 0 ? (bytes.wire / totalMs) * 1000 : 0;
+  const channels = counted(report.channels, "channel");
+  const waited = `${faults.networkFaultPercent.toFixed(2)} % of dirty pages waited for the network`;
+  const rows: [string, string | null][] = [
+    ["total", `${duration(totalMs)} = ${sum({ preparation, downtime, resume })}`],
+    ["downtime", parts === null ? null : partsOf(parts)],
+    ["memory", `${size}, ${vcpus}, ${report.tracker} tracking, generation ${n(report.generation)}`],
+    ["pages", `${n(pages.transferred)} sent, ${n(pages.zero)} zero, ${sends}`],
+    ["stages", list({ one, dirty, three, unchanged })],
+    ["", list({ pushed, pulled, prepulled, torn })],
+    ["wire", `${formatBytes(bytes.wire)}, ${formatRate(rate)} over ${channels}`],
+    ["faults", `${n(faults.count)}, ${waited}`],
+    ["", `blocked ${duration(faults.blocktimeMs)}; p50 ${us(p50)}, p99 ${us(p99)}, max ${us(max)}`],
     ["verified", `${n(verified.pages)} pages compared, ${n(verified.mismatches)} did not match`],
-  );
-  return rows;
+  ];
+  return rows.filter((row): row is [string, string] => row[1] !== null);
+}
+
+function partsOf(parts: NonNullable<Report["downtimeParts"]>): string {
+  const { pauseMs: pause, collectMs: collect, transferMs: transfer, startMs: start } = parts;
+  return sum({ pause, collect, transfer, start });
+}
+
+/** `a 1 ms + b 2 ms`; a dash where a time was not reached. */
+function sum(times: Readonly<Record<string, number | null>>): string {
+  const terms = Object.entries(times).map(([name, ms]) => `${name} ${duration(ms)}`);
+  return terms.join(" + ");
+}
+
+/** `a 1 · b 2`. */
+function list(counts: Readonly<Record<string, number>>): string {
+  const items = Object.entries(counts).map(([name, count]) => `${name} ${formatNumber(count)}`);
+  return items.join(" · ");
+}
+
+function duration(ms: number | null): string {
+  return ms === null ? "–" : formatMs(ms);
 }
 
 /** `1 channel`, `4 channels`. */

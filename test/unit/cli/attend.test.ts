@@ -131,6 +131,13 @@ test("--once waits for the report of what goes out, and needs none of what comes
   assert.equal(await incoming.left, 0);
 });
 
+test("--once does not leave for an error that ended no migration", async () => {
+  const { service, left } = attended({ once: true });
+  service.emit({ event: "error", code: "TOKEN_WRONG", text: "", migrationId: null });
+  service.emit(sampleReport());
+  assert.equal(await left, 0);
+});
+
 test("a phase that comes after the end does not bring the migration back", async () => {
   const { service, left, press } = attended();
   const direction = "incoming";

@@ -90,6 +90,9 @@ test("Ctrl-C while the guest moves says so, and a second one leaves the migratio
   signals.emit("SIGINT");
   assert.equal(await ended, 1);
   assert.match(presenter.said[2] ?? "", /the migration goes on/);
+  while (service.watcherCount() > 0) await new Promise(setImmediate);
+  const shown = presenter.events.map(({ event }) => event);
+  assert.deepEqual(shown, ["phase", "phase"]);
 });
 
 test("a source that goes away before its report leaves the outcome in doubt", async (context) => {

@@ -67,6 +67,12 @@ test("a report prints the downtime, its parts and the figures of the pages", () 
   assert.match(screen, /before 1\.20 M, during 1\.01 M, after 1\.19 M; longest gap 3\.30 ms/);
 });
 
+test("a time that was not reached is a dash, and a downtime that was not there has no parts", () => {
+  const screen = reportScreen(emptyReport(), plainStyle).join("\n");
+  assert.match(screen, /preparation – \+ downtime – \+ resume –/);
+  assert.doesNotMatch(screen, /pause|before \d/);
+});
+
 test("texts from the other side cannot reach the terminal as control characters", () => {
   const text = "harmless\u001b[2Jnot\u0007\r\nso";
   const report = emptyReport({ failure: { code: "X", text }, guest: "k\u001b]0;v" });

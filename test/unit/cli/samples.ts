@@ -54,7 +54,13 @@ export function sampleReport(changes: Partial<Report> = {}): Report {
     pageBytes: 4096,
     tracker: "epoch",
     channels: 4,
-    times: { preparationMs: 900.4, downtimeMs: 3.21, resumeMs: 121.7, totalMs: 1025.3 },
+    times: {
+      preparationMs: 900.4,
+      downtimeMs: 3.21,
+      resumeMs: 121.7,
+      totalMs: 1025.3,
+      passMs: 850.2,
+    },
     downtimeParts: { pauseMs: 0.21, collectMs: 0.63, transferMs: 1.91, startMs: 0.46 },
     pages: {
       total: 262_144,
@@ -97,7 +103,7 @@ export function emptyReport(changes: Partial<Report> = {}): Report {
       code: "CANNOT_CONNECT",
       text: "cannot connect to 192.0.2.1:7000: no answer within 10 s; check that a host listens there and that no firewall is between",
     },
-    times: { preparationMs: null, downtimeMs: null, resumeMs: null, totalMs: 10_003 },
+    times: { preparationMs: null, downtimeMs: null, resumeMs: null, totalMs: 10_003, passMs: null },
     downtimeParts: null,
     guestOps: { before: null, during: null, after: null, longestGapMs: null },
     throughput: [],

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { test } from "node:test";
+import { monotonicClock } from "../../../src/clock.js";
 import { EpochMember, epochHolds, openEpoch, whenEpochHolds } from "../../../src/memory/epoch.js";
 import { GuestRam } from "../../../src/memory/ram.js";
 import { FIRST_EPOCH, GUEST_WORDS, QUIESCENT } from "../../../src/memory/words.js";
+import { OBSERVED, type SleeperSeat, STANDING_STILL } from "./sleeper-contract.js";
+import { startThread } from "./threads.js";
 
 function createVcpus(vcpuCount: number) {
   const { words } = GuestRam.allocate(64 * 1024, vcpuCount);
@@ -71,6 +75,28 @@ test("whenEpochHolds resolves when the last vCPU has passed its safepoint, and n
   vcpus[0]!.quiesce();
   await held;
   clearInterval(alive);
+});
+
+test("a vCPU that wakes while an epoch opens is waited for, or wakes in that epoch", async (t) => {
+  const ram = GuestRam.allocate(64 * 1024, 1);
+  const observed = new Int32Array(new SharedArrayBuffer(4));
+  Atomics.store(observed, OBSERVED, STANDING_STILL);
+  const seat: SleeperSeat = { ram: ram.handle, observed: observed.buffer };
+  await once(startThread(t, "sleeper-worker.js", seat), "online");
+  let isAwake = 0;
+  const endMs = monotonicClock.nowMs() + 700;
+  while (monotonicClock.nowMs() < endMs) {
+    const epoch = openEpoch(ram.words);
+    while (!epochHolds(ram.words, 1, epoch));
+    for (let looks = 0; looks < 10; looks += 1) {
+      const seen = Atomics.load(observed, OBSERVED);
+      if (seen < epoch)
+        assert.fail(`epoch ${String(epoch)} holds, and the vCPU is in ${String(seen)}`);
+      if (seen !== STANDING_STILL) isAwake += 1;
+    }
+  }
+  // Else nothing was tried.
+  assert.ok(isAwake > 0);
 });
 
 test("openEpoch refuses the number that means quiescent", () => {

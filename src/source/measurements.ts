@@ -1,0 +1,105 @@
+import type { Failure } from "../failure.js";
+import type { Guest } from "../guest/guest.js";
+import type { ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
+import type { MessageBody } from "../protocol/messages.js";
+import type { Outcome, Report } from "../protocol/report.js";
+import type { ControlConnection } from "../transport/control-connection.js";
+import type { MigrationTables } from "./migration-tables.js";
+import { BEFORE_MS, makeReport, type MigrationTimes } from "./report.js";
+
+/** How far the stage under way is. */
+export interface OutgoingProgress {
+  readonly stage: 1 | 2 | 3;
+  readonly pagesDone: number;
+  readonly pagesTotal: number;
+  /** Page bytes of the whole migration until now. */
+  readonly bytes: number;
+  readonly guestOpsPerSecond: number | null;
+  readonly faults: number;
+}
+
+/** Collects what the report of one outgoing migration is made of, from both hosts. */
+export class Measurements {
+  dirtyPages = 0;
+  complete: MessageBody<"complete"> | undefined;
+  summary: MessageBody<"summary"> | undefined;
+  /** The destination's last word on stage three. */
+  remote: MessageBody<"progress"> | undefined;
+  private times: MigrationTimes;
+
+  constructor(
+    startMs: number,
+    private readonly guest: Guest,
+    private readonly throughput: ThroughputRecorder,
+    private readonly tables: MigrationTables,
+  ) {
+    this.times = { startMs, endMs: startMs };
+  }
+
+  /** Notes when something happened, by this host's clock. */
+  note(times: Partial<MigrationTimes>): void {
+    this.times = { ...this.times, ...times };
+  }
+
+  /**
+   * The destination's times, by this host's clock as well as the comparison gives it; what arrives cannot have
+   * arrived before it was sent.
+   */
+  noteArrival(receivedMs: number, firstOperationMs: number): void {
+    const earlyMs = Math.max(0, (this.times.sentMs ?? receivedMs) - receivedMs);
+    this.note({
+      receivedMs: receivedMs + earlyMs,
+      firstOperationMs: firstOperationMs + earlyMs,
+    });
+  }
+
+  progress(stage: 1 | 2 | 3): OutgoingProgress {
+    const { counters } = this.tables;
+    const isRemote = stage === 3;
+    const missing = this.remote?.missingPages ?? this.dirtyPages;
+    return {
+      stage,
+      pagesDone: isRemote ? this.dirtyPages - missing : counters.read("pagesPassed"),
+      pagesTotal: isRemote ? this.dirtyPages : this.guest.ram.pageCount,
+      bytes: counters.read("bulkBytes") + counters.read("urgentBytes"),
+      guestOpsPerSecond: isRemote
+        ? (this.remote?.operationsPerSecond ?? null)
+        : this.throughput.recentRate(),
+      faults: this.remote?.faults ?? 0,
+    };
+  }
+
+  report(
+    migration: { migrationId: string; generation: number; channels: number },
+    end: { outcome: Outcome; cause: Failure | null },
+    control: ControlConnection | undefined,
+  ): Report {
+    return makeReport({
+      migrationId: migration.migrationId,
+      generation: migration.generation,
+      channels: migration.channels,
+      outcome: end.outcome,
+      cause: end.cause,
+      spec: this.guest.spec,
+      times: this.times,
+      dirtyPages: this.dirtyPages,
+      tables: this.tables,
+      controlBytes: control?.wireBytes ?? 0,
+      complete: this.complete,
+      latencyUs: this.summary?.latencyUs,
+      bins: this.bins(control),
+    });
+  }
+
+  /** The guest's throughput here until it stood, then there, by this host's clock. */
+  private bins(control: ControlConnection | undefined): readonly ThroughputBin[] {
+    const { startMs, stoodMs = Number.POSITIVE_INFINITY } = this.times;
+    const here = this.throughput.since(startMs - BEFORE_MS).filter(([atMs]) => atMs < stoodMs);
+    if (control === undefined) return here;
+    const there = (this.summary?.bins ?? []).map(([atMs, operations]): ThroughputBin => [
+      control.clocks.toOurs(atMs),
+      operations,
+    ]);
+    return [...here, ...there];
+  }
+}
