@@ -92,7 +92,7 @@ async function startHost(
 
 const screen = process.stdout;
 const style = styleFor(screen);
-const { presenter } = openOutput(new Arguments({}));
+const { presenter } = await openOutput(new Arguments({}));
 
 function print(text: string): void {
   presenter.aside(() => screen.write(`${text}\n`));

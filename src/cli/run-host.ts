@@ -23,7 +23,7 @@ export async function runHost(
   work: (its: HostWork) => Promise<ExitCode | null> = () => Promise.resolve(null),
 ): Promise<ExitCode> {
   const options = readHostOptions(args, role);
-  const { presenter, logger } = openOutput(args);
+  const { presenter, logger } = await openOutput(args);
   const session = await HostSession.open(options, logger);
   const { host, listening } = session;
   try {

@@ -133,6 +133,13 @@ export class Channel {
   /** A page that the guest waits for: alone, and at once. */
   private answer([page = 0, again = 0, vcpu = 0, hits = 0]: readonly number[]): void {
     this.checkPage(page);
+    if (!this.tables.mayBeAsked) {
+      throw new MigrationError({
+        code: "MESSAGE_UNEXPECTED",
+        message: "request",
+        phase: "copying",
+      });
+    }
     const isNews = this.tables.queued.claim(page);
     // A page that is under way already will arrive; only one that arrived corrupt is sent again.
     if (isNews || again === 1) {

@@ -23,6 +23,12 @@ const COUNTERS = [
 
 export type SourceCounter = (typeof COUNTERS)[number];
 
+/** Shared words; accessed with Atomics only. */
+const WORDS = {
+  /** Main thread: 1 from the switchover on. */
+  HANDED_OVER: 0,
+} as const;
+
 /** The tables as they are handed to a thread. */
 export interface MigrationTablesHandle {
   readonly pageCount: number;
@@ -32,6 +38,7 @@ export interface MigrationTablesHandle {
   readonly queued: SharedArrayBuffer;
   readonly resend: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
+  readonly words: SharedArrayBuffer;
   readonly limiter: SharedArrayBuffer;
 }
 
@@ -55,6 +62,7 @@ export class MigrationTables {
    */
   readonly resend: AtomicPageBitmap;
   readonly counters: SharedCounters<SourceCounter>;
+  private readonly words: Int32Array;
 
   constructor(readonly handle: MigrationTablesHandle) {
     this.checksums = new Int32Array(handle.checksums);
@@ -62,6 +70,7 @@ export class MigrationTables {
     this.queued = new AtomicPageBitmap(handle.pageCount, handle.queued);
     this.resend = new AtomicPageBitmap(handle.pageCount, handle.resend);
     this.counters = new SharedCounters(COUNTERS, handle.counters);
+    this.words = new Int32Array(handle.words);
   }
 
   static create(pageCount: number, limiter: SharedArrayBuffer): MigrationTables {
@@ -73,8 +82,19 @@ export class MigrationTables {
       queued: new SharedArrayBuffer(bitmapBytes(pageCount)),
       resend: new SharedArrayBuffer(bitmapBytes(pageCount)),
       counters: SharedCounters.createBuffer(COUNTERS),
+      words: new SharedArrayBuffer(4),
       limiter,
     });
+  }
+
+  /** Main thread, before it hands the guest over: from here on pages may be asked for. */
+  allowRequests(): void {
+    Atomics.store(this.words, WORDS.HANDED_OVER, 1);
+  }
+
+  /** Whether the destination may ask for pages. Before the switchover it has no guest that could fault. */
+  get mayBeAsked(): boolean {
+    return Atomics.load(this.words, WORDS.HANDED_OVER) === 1;
   }
 
   /** The most often that any one page's contents were sent. Once no thread sends. */

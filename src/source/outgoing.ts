@@ -321,6 +321,7 @@ export class Outgoing {
     if (paused === undefined) return;
     // Every vCPU stands, and its last stamp happened before it said so: the set is exact.
     this.collect(dirty);
+    this.tables.allowRequests();
     this.control?.send("switchover", {
       generation: this.options.generation,
       cpus: paused.cpus.map(packCpu),

@@ -25,7 +25,7 @@ export const migrate: Command = {
       ...readTransfer(args),
     };
     const client = new ControlClient(from, args.token("token-file"));
-    const { presenter } = openOutput(args);
+    const { presenter } = await openOutput(args);
     try {
       return await follow({ client, request, presenter, signals: process });
     } finally {

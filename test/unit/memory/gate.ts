@@ -28,10 +28,13 @@ export class Gate {
 
   /** Waits until the gate is open; calls `arrived` once for each closing that it waits for. */
   pass(arrived: () => void): void {
+    // A thread may be woken by the very closing that it has already seen.
+    let told = -1;
     for (;;) {
       const seen = Atomics.load(this.word, 0);
       if (seen % 2 === 0) return;
-      arrived();
+      if (seen !== told) arrived();
+      told = seen;
       Atomics.wait(this.word, 0, seen);
     }
   }
