@@ -1,7 +1,6 @@
-import { PAGE_BYTES } from "../../src/memory/geometry.js";
 import type { Figures } from "./figures.js";
 import { rawPump } from "./raw-pump.js";
-import { migrateOnce, type Run } from "./run.js";
+import { migrateOnce, type Plan, type Run } from "./run.js";
 
 const GIB = 2 ** 30;
 
@@ -14,8 +13,12 @@ export async function benchDataPlane(figures: Figures, runs: number): Promise<vo
 }
 
 /** A guest that hardly runs, so that both cores belong to the page path. */
-function idle(memory: string, ...more: string[]): string[] {
-  return ["--guest", "idle", "--memory", memory, ...more];
+function idle(memory: string, ...settings: string[]): Plan {
+  return { guest: ["--guest", "idle", "--memory", memory, ...settings] };
+}
+
+function running(guest: string, memory: string, ...settings: string[]): Plan {
+  return { guest: ["--guest", guest, "--memory", memory, ...settings], warmUpMs: 2000 };
 }
 
 async function throughput(figures: Figures, runs: number): Promise<void> {
@@ -25,7 +28,7 @@ async function throughput(figures: Figures, runs: number): Promise<void> {
   for (let run = 0; run < runs; run += 1) {
     // In turn, so that both see the same machine.
     pump.push(await rawPump(GIB));
-    all.push(await migrateOnce(idle("1GiB"), 0.2));
+    all.push(await migrateOnce(idle("1GiB")));
   }
   const rates = all.map(guestBytesPerSecond);
   figures.add("raw pump", "throughput", "GB/s", pump.map(giga));
@@ -63,14 +66,14 @@ async function throughput(figures: Figures, runs: number): Promise<void> {
 }
 
 async function otherSizes(figures: Figures, runs: number): Promise<void> {
-  const rows: readonly (readonly [row: string, source: string[]])[] = [
+  const rows: readonly (readonly [row: string, plan: Plan])[] = [
     ["1GiB zero", idle("1GiB", "--set", "content=zero")],
     ["4GiB non-zero", idle("4GiB")],
-    ["1GiB, 2 channels", idle("1GiB", "--channels", "2")],
-    ["1GiB, 4 channels", idle("1GiB", "--channels", "4")],
+    ["1GiB, 2 channels", { ...idle("1GiB"), request: { channels: 2 } }],
+    ["1GiB, 4 channels", { ...idle("1GiB"), request: { channels: 4 } }],
   ];
-  for (const [row, source] of rows) {
-    const all = await repeat(runs, () => migrateOnce(source, 0.2));
+  for (const [row, plan] of rows) {
+    const all = await repeat(runs, () => migrateOnce(plan));
     figures.add(
       row,
       "throughput",
@@ -90,16 +93,19 @@ async function otherSizes(figures: Figures, runs: number): Promise<void> {
 
 /** Many dirty pages and a guest that touches them: what a fault costs, beside ever slower pushes. */
 async function faults(figures: Figures, runs: number): Promise<void> {
-  const guest = ["--guest", "random-writer", "--memory", "512MiB", "--set", "working-set=256MiB"];
-  const paced = [...guest, "--set", "rate=20000pages/s"];
-  const rows: readonly (readonly [row: string, source: string[]])[] = [
-    ["fault, hardly any push", [...paced, "--max-postcopy-bandwidth", "10Mbit"]],
-    ["fault, push at full speed", paced],
-    ["fault, push at 1 Gbit/s", [...paced, "--max-postcopy-bandwidth", "1Gbit"]],
-    ["fault, push at 100 Mbit/s", [...paced, "--max-postcopy-bandwidth", "100Mbit"]],
+  const guest = [
+    ...["--guest", "random-writer", "--memory", "512MiB"],
+    ...["--set", "working-set=256MiB", "--set", "rate=20000pages/s"],
   ];
-  for (const [row, source] of rows) {
-    const all = await repeat(runs, () => migrateOnce(source, 1));
+  const rows: readonly (readonly [row: string, pushed: number | undefined])[] = [
+    ["fault, hardly any push", 1e6 / 8],
+    ["fault, push at full speed", undefined],
+    ["fault, push at 1 Gbit/s", 1e9 / 8],
+    ["fault, push at 100 Mbit/s", 100e6 / 8],
+  ];
+  for (const [row, maxPostcopyBandwidth] of rows) {
+    const plan = { guest, request: { maxPostcopyBandwidth }, warmUpMs: 1000 };
+    const all = await repeat(runs, () => migrateOnce(plan));
     const latency = all.map(({ report }) => report.faults.latencyUs);
     for (const name of ["p50", "p90", "p99", "max"] as const) {
       figures.add(
@@ -119,13 +125,13 @@ async function faults(figures: Figures, runs: number): Promise<void> {
 }
 
 async function downtime(figures: Figures, runs: number): Promise<void> {
-  const rows: readonly (readonly [row: string, source: string[]])[] = [
-    ["1GiB hot-cold", ["--guest", "hot-cold", "--memory", "1GiB"]],
-    ["1GiB kv mix A", ["--guest", "kv", "--memory", "1GiB", "--set", "mix=A"]],
-    ["4GiB random-writer", ["--guest", "random-writer", "--memory", "4GiB"]],
+  const rows: readonly (readonly [row: string, plan: Plan])[] = [
+    ["1GiB hot-cold", running("hot-cold", "1GiB")],
+    ["1GiB kv mix A", running("kv", "1GiB", "--set", "mix=A")],
+    ["4GiB random-writer", running("random-writer", "4GiB")],
   ];
-  for (const [row, source] of rows) {
-    const all = await repeat(runs, () => migrateOnce(source, 2));
+  for (const [row, plan] of rows) {
+    const all = await repeat(runs, () => migrateOnce(plan));
     const parts = all.map(({ report }) => report.downtimeParts);
     figures.add(
       row,
@@ -173,10 +179,9 @@ function nonZeroPages(pages: Run["report"]["pages"]): number {
   return pages.total - Math.min(pages.zero, pages.total - 1);
 }
 
-/** Guest memory over the time from start to the last page. */
+/** Guest memory over the time that its pages took: what the raw pump measures of its own. */
 function guestBytesPerSecond({ report }: Run): number {
-  const { pages, times } = report;
-  return (pages.total * PAGE_BYTES * 1000) / times.totalMs;
+  return (report.memoryBytes * 1000) / (report.times.passMs ?? Number.NaN);
 }
 
 function giga(value: number): number {

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
 import { fileURLToPath } from "node:url";
+import { backMemory } from "./run.js";
 
 /**
  * The limit of the machine for one connection: a bare process sends pieces of shared memory, another reads them
@@ -15,6 +16,7 @@ const WAITING_BYTES = 3 * PIECE_BYTES;
 /** Bytes per second of one run over `byteCount` bytes. */
 export async function rawPump(byteCount: number): Promise<number> {
   const self = fileURLToPath(import.meta.url);
+  await backMemory(2 * byteCount);
   const receiver = spawn(process.execPath, [self, "receive", String(byteCount)], {
     stdio: ["ignore", "pipe", "inherit"],
   });

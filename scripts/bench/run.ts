@@ -1,13 +1,15 @@
-import { readFileSync } from "node:fs";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { setTimeout as delay } from "node:timers/promises";
 import type { HostEvent } from "../../src/host/events.js";
+import type { MigrateRequest } from "../../src/host/service.js";
 import type { Report } from "../../src/protocol/report.js";
+import { parseSize } from "../../src/units.js";
 
 const CLI = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
 /** Kernel ticks per second in /proc: fixed by the kernel's interface. */
@@ -27,37 +29,60 @@ export interface Cost {
   readonly peakBytes: number;
 }
 
+/** How a benchmark moves its guest. */
+export interface Plan {
+  /** For `tristage source`. */
+  readonly guest: readonly string[];
+  /** For `POST /migrations`. */
+  readonly request?: Omit<MigrateRequest, "to">;
+  /** How long the guest runs before it moves. */
+  readonly warmUpMs?: number;
+}
+
 /** Boots a guest in one real process, migrates it to another, and ends both. */
-export async function migrateOnce(
-  sourceArguments: readonly string[],
-  afterSeconds: number,
-): Promise<Run> {
+export async function migrateOnce({ guest, request = {}, warmUpMs = 0 }: Plan): Promise<Run> {
   const state = mkdtempSync(join(tmpdir(), "tristage-bench-"));
   const dest = start(["dest", "--listen", "127.0.0.1:0", "--state-dir", join(state, "dest")]);
+  const source = start(["source", "--state-dir", join(state, "source"), ...guest]);
   try {
-    const listening = await dest.until("listening");
-    const source = start([
-      "source",
-      ...["--migrate-to", listening.address ?? "", "--after", String(afterSeconds)],
-      ...["--state-dir", join(state, "source")],
-      ...sourceArguments,
-    ]);
-    try {
-      await source.until("phase");
-      const before = [cpuSeconds(source.pid), cpuSeconds(dest.pid)];
-      const report = await source.until("report");
-      const cost = (pid: number, index: number): Cost => ({
-        cpuSeconds: cpuSeconds(pid) - (before[index] ?? 0),
-        peakBytes: peakBytes(pid),
-      });
-      return { report, source: cost(source.pid, 0), dest: cost(dest.pid, 1) };
-    } finally {
-      await source.stop();
-    }
+    const { address } = await dest.until("listening");
+    const { control } = await source.until("listening");
+    await source.until("guest");
+    await delay(warmUpMs);
+    await backMemory(ramBytesOf(guest));
+    const before = [cpuSeconds(source.pid), cpuSeconds(dest.pid)];
+    await post(`http://${control}/migrations`, { ...request, to: address ?? "" });
+    const report = await source.until("report");
+    const cost = (pid: number, index: number): Cost => ({
+      cpuSeconds: cpuSeconds(pid) - (before[index] ?? 0),
+      peakBytes: peakBytes(pid),
+    });
+    return { report, source: cost(source.pid, 0), dest: cost(dest.pid, 1) };
   } finally {
-    await dest.stop();
+    await Promise.all([source.stop(), dest.stop()]);
     rmSync(state, { recursive: true, force: true });
   }
+}
+
+/**
+ * Has the machine touch and free this much memory. A virtual machine gives free memory back to its host after
+ * some seconds, and the first touch afterwards costs many times a copy; what follows at once does not pay
+ * for that, neither our page path nor the raw pump.
+ */
+export async function backMemory(byteCount: number): Promise<void> {
+  const bytes = String(byteCount + 256 * 2 ** 20);
+  const code = `for (let left = ${bytes}; left > 0; left -= 2**28) (globalThis.kept ??= []).push(Buffer.alloc(2**28, 1))`;
+  await once(spawn(process.execPath, ["-e", code], { stdio: "inherit" }), "exit");
+}
+
+function ramBytesOf(guest: readonly string[]): number {
+  return parseSize(guest[guest.indexOf("--memory") + 1] ?? "") ?? 0;
+}
+
+async function post(url: string, body: MigrateRequest): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(`${url}: ${await response.text()}`);
 }
 
 function start(argv: readonly string[]) {

@@ -75,7 +75,11 @@ export class Arrivals {
 
   private async welcome(hello: MessageBody<"hello">, control: ControlConnection): Promise<void> {
     try {
-      const spec = await this.check(hello);
+      checkGeometry(hello);
+      const spec = await loadSpec(hello);
+      // Nothing below waits: what is found here holds until the migration is entered.
+      if (control.failure !== null) throw new MigrationError(control.failure);
+      this.checkRoom(hello);
       const incoming = this.receive(hello, spec, control);
       this.incoming.set(hello.migrationId, incoming);
       control.send("welcome", { version: PROTOCOL_VERSION, hostId: this.context.hostId });
@@ -86,22 +90,9 @@ export class Arrivals {
     }
   }
 
-  /** Everything that can be refused before memory is given. */
-  private async check(hello: MessageBody<"hello">): Promise<GuestSpec> {
-    const { guestId, generation, ramBytes, pageBytes, vcpuCount } = hello;
-    if (pageBytes !== PAGE_BYTES) {
-      refuseGeometry(`its pages have ${String(pageBytes)} bytes, ours have ${String(PAGE_BYTES)}`);
-    }
-    if (!isRamSize(ramBytes)) {
-      refuseGeometry(
-        `${String(ramBytes)} bytes of memory; it must be whole 64 KiB units, at most 4 GiB`,
-      );
-    }
-    if (vcpuCount < 1 || vcpuCount > MAX_VCPUS) {
-      refuseGeometry(`${String(vcpuCount)} vCPUs; 1 to ${String(MAX_VCPUS)} are possible`);
-    }
-    const spec = await loadSpec(hello);
-    if (this.incoming.has(hello.migrationId)) {
+  /** Throws CHANNEL_TAKEN, HOST_FULL, GUEST_OWNED_HERE or MEMORY_SHORT. */
+  private checkRoom({ migrationId, guestId, generation, ramBytes }: MessageBody<"hello">): void {
+    if (this.incoming.has(migrationId)) {
       throw new MigrationError({ code: "CHANNEL_TAKEN", channel: "control" });
     }
     if (this.incoming.size >= MAX_INCOMING) {
@@ -120,7 +111,6 @@ export class Arrivals {
     if (availableBytes < ramBytes) {
       throw new MigrationError({ code: "MEMORY_SHORT", wantedBytes: ramBytes, availableBytes });
     }
-    return spec;
   }
 
   private isComing(guestId: string): boolean {
@@ -236,6 +226,21 @@ export class Arrivals {
     incoming?.abandon({ code: "CANCELLED", by: "the source, which asked who owns the guest" });
     this.context.journal.write(guestId, generation, "refused");
     return "refused";
+  }
+}
+
+/** Throws GEOMETRY_REFUSED. */
+function checkGeometry({ ramBytes, pageBytes, vcpuCount }: MessageBody<"hello">): void {
+  if (pageBytes !== PAGE_BYTES) {
+    refuseGeometry(`its pages have ${String(pageBytes)} bytes, ours have ${String(PAGE_BYTES)}`);
+  }
+  if (!isRamSize(ramBytes)) {
+    refuseGeometry(
+      `${String(ramBytes)} bytes of memory; it must be whole 64 KiB units, at most 4 GiB`,
+    );
+  }
+  if (vcpuCount < 1 || vcpuCount > MAX_VCPUS) {
+    refuseGeometry(`${String(vcpuCount)} vCPUs; 1 to ${String(MAX_VCPUS)} are possible`);
   }
 }
 

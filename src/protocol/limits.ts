@@ -12,6 +12,7 @@ export const MAX_CONTROL_BYTES = 4 * 1024 * 1024;
 /** Maps and arrays within one another in a message: more than any CPU state needs, and no deep stack. */
 export const MAX_NESTING = 64;
 
+/** CPU state of one vCPU. */
 export const MAX_CPU_STATE_BYTES = 64 * 1024;
 
 /** A dirty bitmap of 4 GiB in 4 KiB pages. */

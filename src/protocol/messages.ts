@@ -25,7 +25,9 @@ import { reportSchema } from "./report.js";
  *       │ ◄────────────────────────────────────── summary  │
  *       │ report ────────────────────────────────────────► │
  *
- * `ping` is answered by `pong` at any time. A source in doubt opens a new connection and says `ask`.
+ * `ping` is answered by `pong` at any time. Until the switchover the source may `cancel`. In stage three
+ * the destination tells its `progress`. Whoever gives up says `failed`. A source in doubt opens a new
+ * connection and says `ask`; `owner` answers it.
  */
 
 export type Sender = "source" | "dest";

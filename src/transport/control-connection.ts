@@ -29,6 +29,7 @@ export class ControlConnection {
   private sequence = 0;
   private heardMs: number;
   private ended = false;
+  private cause: Failure | null = null;
   private readonly timer: NodeJS.Timeout;
   private handler: ControlHandler | undefined;
 
@@ -67,6 +68,11 @@ export class ControlConnection {
     return this.socket.bytesWritten + this.socket.bytesRead;
   }
 
+  /** Why it ended, unless this side closed it: for who attends to it late. */
+  get failure(): Failure | null {
+    return this.cause;
+  }
+
   /** From now on messages and the end of the connection go to `handler`. */
   attend(handler: ControlHandler): void {
     this.handler = handler;
@@ -103,6 +109,7 @@ export class ControlConnection {
       }
     } catch (error) {
       if (!(error instanceof MigrationError)) throw error;
+      this.cause = error.failure;
       this.fail(error.failure);
       this.handler?.lost(error.failure);
     }
@@ -138,6 +145,7 @@ export class ControlConnection {
   private end(failure: Failure): void {
     if (this.ended) return;
     this.ended = true;
+    this.cause = failure;
     clearInterval(this.timer);
     this.socket.destroy();
     this.handler?.lost(failure);

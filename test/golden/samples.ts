@@ -141,5 +141,5 @@ export const FRAMES: { readonly [Type in keyof typeof FRAME_TYPES]: () => Uint8A
   BARRIER_PASSED: () => encodeWords(FRAME_TYPES.BARRIER_PASSED, SEQUENCE, [5]),
   TORN: () => encodeWords(FRAME_TYPES.TORN, SEQUENCE, [1, 0x01020304]),
   CREDIT: () => encodeWords(FRAME_TYPES.CREDIT, SEQUENCE, [0x00101000]),
-  ATTACHED: () => encodeWords(FRAME_TYPES.ATTACHED, 0, []),
+  ATTACHED: () => encodeWords(FRAME_TYPES.ATTACHED, SEQUENCE, []),
 };

@@ -6,8 +6,10 @@ export interface ClaimSeat {
   readonly bitmap: SharedArrayBuffer;
   readonly pageCount: number;
   readonly threads: number;
-  /** One word that counts the threads which have come to a line; all cross it together. */
-  readonly line: SharedArrayBuffer;
+  /** After so many pages all threads meet, and go on at the same moment. */
+  readonly stride: number;
+  /** One word that counts their arrivals. */
+  readonly meetings: SharedArrayBuffer;
 }
 
 /** Pages that this thread was told to be the one for. */
@@ -18,17 +20,26 @@ export interface ClaimReport {
 
 const seat = workerData as ClaimSeat;
 const bitmap = new AtomicPageBitmap(seat.pageCount, seat.bitmap);
-const line = new Int32Array(seat.line);
-const pages = Array.from({ length: seat.pageCount }, (_, page) => page);
+const meetings = new Int32Array(seat.meetings);
+let met = 0;
 
-function cross(times: number): void {
-  Atomics.add(line, 0, 1);
-  // Spinning, not sleeping: the threads are to leave at the same moment.
-  while (Atomics.load(line, 0) < seat.threads * times);
+function meet(): void {
+  met += 1;
+  Atomics.add(meetings, 0, 1);
+  // Spinning, not sleeping, so that they leave together.
+  while (Atomics.load(meetings, 0) < seat.threads * met);
 }
 
-cross(1);
-const claimed = pages.filter((page) => bitmap.claim(page));
-cross(2);
-const taken = pages.filter((page) => bitmap.take(page));
+/** The pages for which `isMine` is true, asked of all pages in order. */
+function ask(isMine: (page: number) => boolean): number[] {
+  const mine: number[] = [];
+  for (let page = 0; page < seat.pageCount; page += 1) {
+    if (page % seat.stride === 0) meet();
+    if (isMine(page)) mine.push(page);
+  }
+  return mine;
+}
+
+const claimed = ask((page) => bitmap.claim(page));
+const taken = ask((page) => bitmap.take(page));
 parentPort?.postMessage({ claimed, taken } satisfies ClaimReport);

@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { test } from "node:test";
-import { monotonicClock } from "../../../src/clock.js";
+import { test, type TestContext } from "node:test";
 import { EpochMember, epochHolds, openEpoch, whenEpochHolds } from "../../../src/memory/epoch.js";
 import { GuestRam } from "../../../src/memory/ram.js";
 import { FIRST_EPOCH, GUEST_WORDS, QUIESCENT } from "../../../src/memory/words.js";
-import { OBSERVED, type SleeperSeat, STANDING_STILL } from "./sleeper-contract.js";
-import { startThread } from "./threads.js";
 
 function createVcpus(vcpuCount: number) {
   const { words } = GuestRam.allocate(64 * 1024, vcpuCount);
@@ -77,26 +73,66 @@ test("whenEpochHolds resolves when the last vCPU has passed its safepoint, and n
   clearInterval(alive);
 });
 
-test("a vCPU that wakes while an epoch opens is waited for, or wakes in that epoch", async (t) => {
-  const ram = GuestRam.allocate(64 * 1024, 1);
-  const observed = new Int32Array(new SharedArrayBuffer(4));
-  Atomics.store(observed, OBSERVED, STANDING_STILL);
-  const seat: SleeperSeat = { ram: ram.handle, observed: observed.buffer };
-  await once(startThread(t, "sleeper-worker.js", seat), "online");
-  let isAwake = 0;
-  const endMs = monotonicClock.nowMs() + 700;
-  while (monotonicClock.nowMs() < endMs) {
-    const epoch = openEpoch(ram.words);
-    while (!epochHolds(ram.words, 1, epoch));
-    for (let looks = 0; looks < 10; looks += 1) {
-      const seen = Atomics.load(observed, OBSERVED);
-      if (seen < epoch)
-        assert.fail(`epoch ${String(epoch)} holds, and the vCPU is in ${String(seen)}`);
-      if (seen !== STANDING_STILL) isAwake += 1;
+/** Calls `before` ahead of each atomic access that a vCPU makes. */
+function watchAccesses(t: TestContext, before: () => void): void {
+  for (const name of ["load", "store"] as const) {
+    const original = Atomics[name] as (...access: unknown[]) => number;
+    t.mock.method(Atomics, name, (...access: unknown[]) => {
+      before();
+      return original(...access);
+    });
+  }
+}
+
+test("an epoch that holds is the least of every later write, wherever opening it fell", (t) => {
+  const never = Infinity;
+  let accesses = 0;
+  let [openAt, askAt] = [never, never];
+  let opener: Pick<ReturnType<typeof createVcpus>, "words" | "holds"> | undefined;
+  let [epoch, isHeld, isOpening] = [0, false, false];
+  watchAccesses(t, () => {
+    if (isOpening) return;
+    isOpening = true;
+    accesses += 1;
+    if (accesses === openAt) epoch = openEpoch(opener!.words);
+    if (accesses === askAt) isHeld = opener!.holds(epoch);
+    isOpening = false;
+  });
+
+  /** A vCPU starts, passes safepoints, sleeps and wakes; it writes wherever it may. */
+  const live = () => {
+    accesses = 0;
+    [epoch, isHeld] = [0, false];
+    const { words, vcpus, holds } = createVcpus(1);
+    opener = { words, holds };
+    accesses = 0;
+    const [vcpu] = vcpus;
+    const write = () => {
+      if (isHeld)
+        assert.ok(vcpu!.current >= epoch, `opened at ${String(openAt)}, asked at ${String(askAt)}`);
+    };
+    for (let times = 0; times < 2; times += 1) {
+      vcpu!.rejoin();
+      write();
+      vcpu!.acknowledge();
+      write();
+      vcpu!.acknowledge();
+      write();
+      vcpu!.quiesce();
+    }
+    return accesses;
+  };
+
+  const last = live();
+  let held = 0;
+  for (openAt = 1; openAt <= last; openAt += 1) {
+    for (askAt = openAt; askAt <= last; askAt += 1) {
+      live();
+      if (isHeld) held += 1;
     }
   }
   // Else nothing was tried.
-  assert.ok(isAwake > 0);
+  assert.ok(last > 10 && held > last);
 });
 
 test("openEpoch refuses the number that means quiescent", () => {

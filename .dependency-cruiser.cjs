@@ -1,0 +1,128 @@
+/**
+ * The layers of the house, checked by a program: ARCHITECTURE.md draws them, test/unit/layers.test.ts
+ * runs this, and so does `npm run layers`.
+ *
+ *     cli  →  host  →  source, dest  →  guest, transport  →  memory, protocol  →  ground
+ *
+ * Imports of types count like any other, except where a rule says so.
+ */
+
+/** Files that every layer may use. */
+const GROUND = "^src/(failure|clock|units)\\.ts$";
+
+/** `from` may import of our own files only itself, the ground, and `layers`. */
+function layer(from, layers, comment) {
+  const own = [from, ...layers].map((name) => `^src/${name}/`);
+  return {
+    name: `${from}-below`,
+    comment,
+    severity: "error",
+    from: { path: `^src/${from}/` },
+    to: { path: "^src/", pathNot: [...own, GROUND] },
+  };
+}
+
+module.exports = {
+  forbidden: [
+    {
+      name: "ground",
+      comment: "Ground files stand at the bottom: they import each other and nothing else.",
+      severity: "error",
+      from: { path: GROUND },
+      to: { pathNot: GROUND },
+    },
+    layer("memory", [], "Guest memory knows nobody."),
+    layer("protocol", [], "The wire contract knows nobody."),
+    layer("transport", ["protocol", "memory"], "Transport carries frames; pages go in place."),
+    layer("guest", ["memory"], "A guest runs on memory, and does not know that it migrates."),
+    layer(
+      "source",
+      ["guest", "transport", "memory", "protocol"],
+      "The two ends of a migration share the protocol, never code: source must not know dest.",
+    ),
+    layer(
+      "dest",
+      ["guest", "transport", "memory", "protocol"],
+      "The two ends of a migration share the protocol, never code: dest must not know source.",
+    ),
+    layer(
+      "host",
+      ["source", "dest", "guest", "transport", "memory", "protocol"],
+      "The host puts everything together, and does not know who commands it.",
+    ),
+    {
+      name: "cli-below",
+      comment:
+        "The command line speaks to the host. Of the layers below it may know what a person types or " +
+        "sees: addresses, sizes, the table of guests, the report, the limits and the knobs.",
+      severity: "error",
+      from: { path: "^src/cli/" },
+      to: {
+        path: "^src/",
+        pathNot: [
+          "^src/(cli|host)/",
+          "^src/protocol/(report|limits)\\.ts$",
+          "^src/transport/address\\.ts$",
+          "^src/guest/(program|programs/builtin)\\.ts$",
+          "^src/memory/geometry\\.ts$",
+          "^src/source/tuning\\.ts$",
+          GROUND,
+        ],
+      },
+    },
+    {
+      name: "memory-without-node",
+      comment: "Memory does no I/O; only the page kernel is read from its file.",
+      severity: "error",
+      from: { path: "^src/memory/", pathNot: "^src/memory/kernel\\.ts$" },
+      to: { dependencyTypes: ["core"] },
+    },
+    {
+      name: "kernel-reads-a-file",
+      comment: "The page kernel is read from its file, and that is all.",
+      severity: "error",
+      from: { path: "^src/memory/kernel\\.ts$" },
+      to: { dependencyTypes: ["core"], pathNot: "^(node:)?fs$" },
+    },
+    {
+      name: "protocol-without-node",
+      comment: "The wire contract is pure.",
+      severity: "error",
+      from: { path: "^src/protocol/" },
+      to: { dependencyTypes: ["core"] },
+    },
+    {
+      name: "sockets-in-transport",
+      comment: "Only transport makes sockets. Others may name the type of one that they were given.",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/transport/" },
+      to: {
+        path: "^(node:)?(net|tls)$",
+        dependencyTypes: ["core"],
+        dependencyTypesNot: ["type-only"],
+      },
+    },
+    {
+      name: "source-code-alone",
+      comment: "What is shipped does not lean on tests, scripts or examples.",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { path: "^(test|scripts|examples)/" },
+    },
+    {
+      name: "no-cycles",
+      comment: "A cycle makes one thing of two files.",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
+  ],
+  options: {
+    // Kernels are AssemblyScript: no module of ours imports them.
+    exclude: { path: "^src/memory/kernels/" },
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: { extensions: [".ts", ".js", ".d.ts"], conditionNames: ["import"] },
+  },
+};

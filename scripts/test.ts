@@ -1,0 +1,66 @@
+import { spawnSync } from "node:child_process";
+import { randomInt } from "node:crypto";
+import { existsSync, readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/**
+ * Runs the compiled tests with Node's own runner.
+ *
+ *     npm test                                  all of them
+ *     npm test -- hostile unit/memory           files whose path has one of these in it
+ *     npm test -- --test-name-pattern=epoch     flags go to the runner
+ */
+
+/** The folders of test/, in the order in which a failure is easiest to understand. */
+const FOLDERS = ["unit", "property", "golden", "hostile", "process"] as const;
+
+/** Their tests start daemons, or measure; beside others they would only be slower and less sure. */
+const ALONE: readonly string[] = ["hostile", "process"] satisfies (typeof FOLDERS)[number][];
+
+/** A file that is not done by then hangs. */
+const TIMEOUT_MS = 10 * 60 * 1000;
+
+const root = fileURLToPath(new URL("../test/", import.meta.url));
+const sources = fileURLToPath(new URL("../../test/", import.meta.url));
+
+function testFiles(filters: readonly string[]): string[] {
+  const files = readdirSync(root, { recursive: true, encoding: "utf8" })
+    .map((file) => file.replaceAll("\\", "/"))
+    .filter((file) => file.endsWith(".test.js"))
+    // The compiler leaves behind what it made of a test that is gone.
+    .filter((file) => existsSync(`${sources}${file.replace(/js$/, "ts")}`))
+    .filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)));
+  const rank = (file: string) => FOLDERS.findIndex((folder) => file.startsWith(`${folder}/`));
+  return files.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+}
+
+const argv = process.argv.slice(2);
+const flags = argv.filter((argument) => argument.startsWith("-"));
+const files = testFiles(argv.filter((argument) => !argument.startsWith("-")));
+if (files.length === 0) {
+  console.error(`no test file has ${argv.join(" or ")} in its path`);
+  process.exit(1);
+}
+
+const seed = process.env["TRISTAGE_SEED"] ?? String(randomInt(2 ** 31));
+console.log(
+  `${String(files.length)} test files; TRISTAGE_SEED=${seed} repeats their random choices`,
+);
+
+const isAlone = files.some((file) => ALONE.some((folder) => file.startsWith(`${folder}/`)));
+const concurrency = isAlone ? 1 : Math.min(2, availableParallelism());
+const runner = spawnSync(
+  process.execPath,
+  [
+    "--test",
+    "--test-reporter=spec",
+    `--test-concurrency=${String(concurrency)}`,
+    `--test-timeout=${String(TIMEOUT_MS)}`,
+    ...flags,
+    ...files.map((file) => relative(process.cwd(), `${root}${file}`)),
+  ],
+  { stdio: "inherit", env: { ...process.env, TRISTAGE_SEED: seed } },
+);
+process.exitCode = runner.status ?? 1;

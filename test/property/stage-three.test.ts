@@ -1,0 +1,213 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { AtomicPageBitmap, PageBitmap } from "../../src/memory/bitmap.js";
+import { CreditWindow } from "../../src/source/credit-window.js";
+import { EpochHistory } from "../../src/source/epoch-history.js";
+import { PrepullWindow } from "../../src/source/prepull-window.js";
+import { PushOrder } from "../../src/source/push-order.js";
+import "../seed.js";
+
+const PAGE_COUNT = 512;
+
+/** What happens next in stage three, as a random schedule has it. */
+const step = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({ type: fc.constant("push"), size: fc.integer({ min: 1, max: 64 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("fault"),
+      page: fc.nat(PAGE_COUNT - 1),
+      touched: fc.nat(8),
+    }),
+  },
+);
+
+const world = fc.record({
+  dirty: fc.uniqueArray(fc.nat(PAGE_COUNT - 1), { maxLength: PAGE_COUNT }),
+  stamps: fc.array(fc.nat(40), { minLength: PAGE_COUNT, maxLength: PAGE_COUNT }),
+  order: fc.constantFrom("recent" as const, "ascending" as const),
+  steps: fc.array(step, { maxLength: 60 }),
+});
+
+/** Plays a schedule on the real order, windows and claims; returns how often each page was sent. */
+function play({
+  dirty,
+  stamps,
+  order,
+  steps,
+}: typeof world extends fc.Arbitrary<infer W> ? W : never) {
+  const set = PageBitmap.empty(PAGE_COUNT);
+  for (const page of dirty) set.add(page);
+  const pushOrder = new PushOrder(set, Int32Array.from(stamps), order);
+  const prepull = new PrepullWindow(PAGE_COUNT);
+  const { bitmap: queued } = AtomicPageBitmap.create(PAGE_COUNT);
+  const sends = new Map<number, number>();
+  let hits = 0;
+  const send = (page: number) => {
+    if (queued.claim(page)) sends.set(page, (sends.get(page) ?? 0) + 1);
+  };
+  const isQueued = (page: number) => queued.has(page);
+  const push = (size: number) => {
+    const batch = pushOrder.nextBatch(size, isQueued);
+    assert.ok(batch.length <= size);
+    batch.forEach(send);
+    return batch.length;
+  };
+  for (const it of steps) {
+    if (it.type === "push" && "size" in it) push(it.size);
+    if (it.type !== "fault" || !("page" in it) || !set.has(it.page)) continue;
+    send(it.page);
+    // No starvation: whatever the pushes did, a requested page is on its way at once.
+    assert.ok(queued.has(it.page));
+    pushOrder.faulted(it.page);
+    hits += it.touched;
+    for (const near of prepull.follow(it.page, hits, (page) => set.has(page) && !isQueued(page))) {
+      assert.ok(set.has(near));
+      send(near);
+    }
+  }
+  while (push(7) > 0);
+  return { sends, set };
+}
+
+test("stage three sends each dirty page exactly once, and no other, whatever the schedule", () => {
+  fc.assert(
+    fc.property(world, (it) => {
+      const { sends, set } = play(it);
+      assert.deepEqual(
+        [...sends.keys()].sort((a, b) => a - b),
+        [...set.pages()],
+      );
+      assert.ok([...sends.values()].every((count) => count === 1));
+    }),
+  );
+});
+
+test("PushOrder pushes what was written last first, and then goes on from the last fault", () => {
+  const dirty = PageBitmap.empty(64);
+  for (const page of [3, 5, 8, 20, 30, 40]) dirty.add(page);
+  const stamps = new Int32Array(64).fill(100);
+  stamps[20] = 200;
+  stamps[5] = 190;
+  const order = new PushOrder(dirty, stamps, "recent");
+  const never = () => false;
+  assert.deepEqual([...order.nextBatch(1, never)], [20]);
+  assert.deepEqual([...order.nextBatch(1, never)], [5]);
+  order.faulted(25);
+  assert.deepEqual([...order.nextBatch(1, never)], [30]);
+  assert.deepEqual([...order.nextBatch(9, never)], [3, 8, 40]);
+  assert.deepEqual([...order.nextBatch(9, never)], []);
+});
+
+const credits = fc.array(
+  fc.record({
+    frames: fc.integer({ min: 1, max: 4 }),
+    bytes: fc.integer({ min: 1, max: 2 ** 20 }),
+    ms: fc.double({ min: 0, max: 50, noNaN: true }),
+    credited: fc.integer({ min: 0, max: 4 }),
+  }),
+  { maxLength: 100 },
+);
+
+test("CreditWindow never counts below zero, nor opens with a full window under way", () => {
+  fc.assert(
+    fc.property(credits, (rounds) => {
+      const window = new CreditWindow();
+      const underWay: number[] = [];
+      let nowMs = 0;
+      for (const { frames, bytes, ms, credited } of rounds) {
+        for (let frame = 0; frame < frames && window.isOpen; frame += 1) {
+          window.sent(bytes, nowMs);
+          underWay.push(bytes);
+        }
+        nowMs += ms;
+        const sum = underWay.splice(0, credited).reduce((total, it) => total + it, 0);
+        assert.ok(window.credit(sum, nowMs));
+        assert.equal(
+          window.underWayBytes,
+          underWay.reduce((total, it) => total + it, 0),
+        );
+        assert.equal(window.isOpen, window.underWayBytes < window.limitBytes);
+        assert.ok(window.limitBytes >= 32 * 1024 && window.limitBytes <= 4 * 2 ** 20);
+        // Nothing under way: it opens again, so a drain can not stall.
+        if (underWay.length === 0) assert.ok(window.isOpen);
+      }
+    }),
+  );
+});
+
+test("CreditWindow refuses a credit for bytes that were not sent", () => {
+  const window = new CreditWindow();
+  window.sent(100, 0);
+  assert.equal(window.credit(60, 1), false);
+  const other = new CreditWindow();
+  other.sent(100, 0);
+  assert.equal(other.credit(101, 1), false);
+});
+
+test("CreditWindow settles at the link's rate times its delay and a few milliseconds", () => {
+  const bytesPerMs = 12_500; // 100 Mbit/s
+  const delayMs = 1;
+  const window = new CreditWindow();
+  let nowMs = 0;
+  let linkFreeMs = 0;
+  const arrivals: { atMs: number; bytes: number }[] = [];
+  for (let round = 0; round < 2000; round += 1) {
+    while (window.isOpen) {
+      const bytes = 8192;
+      window.sent(bytes, nowMs);
+      linkFreeMs = Math.max(linkFreeMs, nowMs) + bytes / bytesPerMs;
+      arrivals.push({ atMs: linkFreeMs + delayMs, bytes });
+    }
+    const next = arrivals.shift();
+    if (next === undefined) break;
+    nowMs = Math.max(nowMs, next.atMs);
+    assert.ok(window.credit(next.bytes, nowMs));
+  }
+  const queueMs = window.limitBytes / bytesPerMs;
+  assert.ok(queueMs > delayMs && queueMs < 10, `it queues ${queueMs.toFixed(1)} ms`);
+});
+
+test("PrepullWindow grows on a walk, strides on a stride, and stays shut for random faults", () => {
+  const all = () => true;
+  const walk = new PrepullWindow(100_000);
+  let page = 0;
+  let hits = 0;
+  for (let fault = 0; fault < 10; fault += 1) {
+    const window = walk.follow(page, hits, all);
+    hits += window.length;
+    page = (window.at(-1) ?? page) + 1;
+  }
+  assert.equal(walk.windowPages, 128);
+
+  const stride = new PrepullWindow(100_000);
+  let proposed: number[] = [];
+  for (let fault = 0; fault < 4; fault += 1) proposed = stride.follow(fault * 16, 0, all);
+  assert.deepEqual(proposed.slice(0, 3), [64, 80, 96]);
+
+  const random = new PrepullWindow(100_000);
+  for (const fault of [5, 900, 17, 44_000, 3_000, 71_000]) proposed = random.follow(fault, 0, all);
+  assert.deepEqual(proposed, []);
+});
+
+test("EpochHistory finds the epoch since a time as a naive search does", () => {
+  const openings = fc.array(fc.record({ gapMs: fc.nat(20), gap: fc.integer({ min: 1, max: 5 }) }));
+  fc.assert(
+    fc.property(openings, fc.nat(400), (gaps, atMs) => {
+      const history = new EpochHistory();
+      const noted: { epoch: number; atMs: number }[] = [];
+      for (const { gapMs, gap } of gaps) {
+        const last = noted.at(-1) ?? { epoch: 0, atMs: 0 };
+        const next = { epoch: last.epoch + gap, atMs: last.atMs + gapMs };
+        noted.push(next);
+        history.note(next.epoch, next.atMs);
+      }
+      const naive = noted.find((it) => it.atMs >= atMs)?.epoch ?? Number.POSITIVE_INFINITY;
+      assert.equal(history.firstSince(atMs), naive);
+    }),
+  );
+});
