@@ -72,13 +72,13 @@ module.exports = {
     },
     {
       name: "memory-without-node",
-      comment: "Memory does no I/O; only the page kernel is read from its file.",
+      comment: "Memory does no I/O, but that it reads the page kernel's file.",
       severity: "error",
       from: { path: "^src/memory/", pathNot: "^src/memory/kernel\\.ts$" },
       to: { dependencyTypes: ["core"] },
     },
     {
-      name: "kernel-reads-a-file",
+      name: "kernel-reads-its-file",
       comment: "The page kernel is read from its file, and that is all.",
       severity: "error",
       from: { path: "^src/memory/kernel\\.ts$" },
@@ -93,7 +93,8 @@ module.exports = {
     },
     {
       name: "sockets-in-transport",
-      comment: "Only transport makes sockets. Others may name the type of one that they were given.",
+      comment:
+        "Only transport makes sockets. Others may name the type of one that they were given.",
       severity: "error",
       from: { path: "^src/", pathNot: "^src/transport/" },
       to: {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Failure, type FailureCode, MigrationError } from "../src/failure.js";
 
 /** The failure that `action` throws. Fails the test when it returns, or throws anything else. */
-export function failureFrom(action: () => unknown): Failure {
+function failureFrom(action: () => unknown): Failure {
   try {
     action();
   } catch (error) {

@@ -64,6 +64,8 @@ export class Arrival implements FrameHandler {
   }
 
   accept(frame: IncomingFrame): void {
+    // The guest may have been handed over while the frame came in.
+    this.checkStage(frame);
     this.tables.counters.add("bytes", frame.frameBytes);
     if (frame.purpose === PURPOSE.PASS) this.acceptPass(frame);
     else this.acceptMissing(frame);

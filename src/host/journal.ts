@@ -1,6 +1,7 @@
 import {
   closeSync,
   fdatasyncSync,
+  fstatSync,
   ftruncateSync,
   mkdirSync,
   openSync,
@@ -57,9 +58,9 @@ export class Journal {
 
   /** Throws JOURNAL_UNUSABLE, and then nothing may be done that the record was to cover. */
   write(guestId: string, generation: number, kind: RecordKind): void {
+    const record = { at: timestamp(), guestId, generation, kind };
     usable(this.path, () => {
-      writeSync(this.fd, `${JSON.stringify({ at: timestamp(), guestId, generation, kind })}\n`);
-      fdatasyncSync(this.fd);
+      this.append(Buffer.from(`${JSON.stringify(record)}\n`));
     });
     this.last.set(key(guestId, generation), kind);
   }
@@ -71,6 +72,19 @@ export class Journal {
 
   close(): void {
     closeSync(this.fd);
+  }
+
+  /** All of `line`, or nothing. */
+  private append(line: Buffer): void {
+    const { size } = fstatSync(this.fd);
+    try {
+      // A disk that is nearly full takes a part of it, and calls that no error.
+      if (writeSync(this.fd, line) < line.byteLength) throw new Error("the disk is full");
+      fdatasyncSync(this.fd);
+    } catch (error) {
+      ftruncateSync(this.fd, size);
+      throw error;
+    }
   }
 
   private load(text: string): void {

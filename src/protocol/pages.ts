@@ -44,9 +44,9 @@ export const RUN_KIND = { DATA: 0, ZERO: 1, UNCHANGED: 2 } as const;
 export type RunKind = (typeof RUN_KIND)[keyof typeof RUN_KIND];
 
 export const PAGES_HEAD_BYTES = 16;
-export const RUN_BYTES = 12;
-export const CHECKSUM_BYTES = 8;
-export const MAX_TABLE_BYTES = MAX_RUNS * RUN_BYTES + MAX_DATA_PAGES * CHECKSUM_BYTES;
+const RUN_BYTES = 12;
+const CHECKSUM_BYTES = 8;
+const MAX_TABLE_BYTES = MAX_RUNS * RUN_BYTES + MAX_DATA_PAGES * CHECKSUM_BYTES;
 export const MAX_PAGES_FRAME_BYTES = PAGES_HEAD_BYTES + MAX_TABLE_BYTES + MAX_DATA_PAGES * 4096;
 
 export interface PageRun {

@@ -36,7 +36,8 @@ export function advance(
 
 /** One line for the phase, one for each stage so far, one for the guest. */
 export function liveBlock({ phase, stages }: LiveMigration, style: Style): string[] {
-  const newest = Math.max(0, ...stages.keys());
+  // Every page has arrived: the last stage is done as well.
+  const newest = phase.phase === "observing" ? Infinity : Math.max(0, ...stages.keys());
   const latest = [...stages.values()].findLast((progress) => progress !== null);
   const stageLines = [...stages].map(([stage, progress]) =>
     stage < newest

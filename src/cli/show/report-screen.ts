@@ -53,7 +53,7 @@ const WHEREABOUTS: Readonly<Record<Outcome, string>> = {
 function table(report: Report): [string, string][] {
   const { times, downtimeParts: parts, pages, bytes, faults, verified } = report;
   const { stageOne: one, stageThree: three, dirty, unchanged } = pages;
-  const { pushed, pulled, prepulled, torn } = pages;
+  const { deferred, torn, pushed, pulled, prepulled } = pages;
   const { p50, p99, max } = faults.latencyUs;
   const n = formatNumber;
   const { preparationMs: preparation, downtimeMs: downtime, resumeMs: resume, totalMs } = times;
@@ -69,7 +69,8 @@ function table(report: Report): [string, string][] {
     ["memory", `${size}, ${vcpus}, ${report.tracker} tracking, generation ${n(report.generation)}`],
     ["pages", `${n(pages.transferred)} sent, ${n(pages.zero)} zero, ${sends}`],
     ["stages", list({ one, dirty, three, unchanged })],
-    ["", list({ pushed, pulled, prepulled, torn })],
+    ["", list({ deferred, torn, pushed, pulled })],
+    ["prepulled", `${n(prepulled)}, of which the guest soon touched ${n(faults.prepullHits)}`],
     ["wire", `${formatBytes(bytes.wire)}, ${formatRate(rate)} over ${channels}`],
     ["faults", `${n(faults.count)}, ${waited}`],
     ["", `blocked ${duration(faults.blocktimeMs)}; p50 ${us(p50)}, p99 ${us(p99)}, max ${us(max)}`],

@@ -73,66 +73,65 @@ test("whenEpochHolds resolves when the last vCPU has passed its safepoint, and n
   clearInterval(alive);
 });
 
-/** Calls `before` ahead of each atomic access that a vCPU makes. */
-function watchAccesses(t: TestContext, before: () => void): void {
+/** Calls `before` ahead of each atomic load and store that `action` makes. */
+function watchAccesses(t: TestContext, before: () => void, action: () => void): void {
+  let isWatching = true;
   for (const name of ["load", "store"] as const) {
-    const original = Atomics[name] as (...access: unknown[]) => number;
+    const original = Atomics[name].bind(Atomics) as (...access: unknown[]) => number;
     t.mock.method(Atomics, name, (...access: unknown[]) => {
-      before();
+      if (isWatching) {
+        isWatching = false;
+        before();
+        isWatching = true;
+      }
       return original(...access);
     });
   }
+  action();
+  t.mock.restoreAll();
 }
 
-test("an epoch that holds is the least of every later write, wherever opening it fell", (t) => {
-  const never = Infinity;
-  let accesses = 0;
-  let [openAt, askAt] = [never, never];
-  let opener: Pick<ReturnType<typeof createVcpus>, "words" | "holds"> | undefined;
-  let [epoch, isHeld, isOpening] = [0, false, false];
-  watchAccesses(t, () => {
-    if (isOpening) return;
-    isOpening = true;
+/**
+ * A vCPU starts, passes safepoints, sleeps and wakes. Ahead of its access `openAt` another thread opens an
+ * epoch, and ahead of access `askAt` it asks whether that holds.
+ */
+function live(t: TestContext, openAt: number, askAt: number) {
+  const { words, vcpus, holds } = createVcpus(1);
+  const vcpu = vcpus[0]!;
+  let [accesses, epoch, isHeld] = [0, 0, false];
+  const interrupt = () => {
     accesses += 1;
-    if (accesses === openAt) epoch = openEpoch(opener!.words);
-    if (accesses === askAt) isHeld = opener!.holds(epoch);
-    isOpening = false;
-  });
-
-  /** A vCPU starts, passes safepoints, sleeps and wakes; it writes wherever it may. */
-  const live = () => {
-    accesses = 0;
-    [epoch, isHeld] = [0, false];
-    const { words, vcpus, holds } = createVcpus(1);
-    opener = { words, holds };
-    accesses = 0;
-    const [vcpu] = vcpus;
-    const write = () => {
-      if (isHeld)
-        assert.ok(vcpu!.current >= epoch, `opened at ${String(openAt)}, asked at ${String(askAt)}`);
-    };
-    for (let times = 0; times < 2; times += 1) {
-      vcpu!.rejoin();
-      write();
-      vcpu!.acknowledge();
-      write();
-      vcpu!.acknowledge();
-      write();
-      vcpu!.quiesce();
-    }
-    return accesses;
+    if (accesses === openAt) epoch = openEpoch(words);
+    if (accesses === askAt) isHeld = holds(epoch);
   };
+  const write = () => {
+    if (!isHeld || vcpu.current >= epoch) return;
+    assert.fail(`a write in an older epoch: opened at ${String(openAt)}, held at ${String(askAt)}`);
+  };
+  watchAccesses(t, interrupt, () => {
+    for (let times = 0; times < 2; times += 1) {
+      vcpu.rejoin();
+      write();
+      vcpu.acknowledge();
+      write();
+      vcpu.acknowledge();
+      write();
+      vcpu.quiesce();
+    }
+  });
+  return { accesses, isHeld };
+}
 
-  const last = live();
+test("an epoch that holds is the oldest of all later writes, wherever its opening fell", (t) => {
+  const { accesses } = live(t, Infinity, Infinity);
   let held = 0;
-  for (openAt = 1; openAt <= last; openAt += 1) {
-    for (askAt = openAt; askAt <= last; askAt += 1) {
-      live();
-      if (isHeld) held += 1;
+  for (let openAt = 1; openAt <= accesses; openAt += 1) {
+    for (let askAt = openAt; askAt <= accesses; askAt += 1) {
+      if (live(t, openAt, askAt).isHeld) held += 1;
     }
   }
   // Else nothing was tried.
-  assert.ok(last > 10 && held > last);
+  assert.ok(accesses > 10 && held > accesses);
 });
 
 test("openEpoch refuses the number that means quiescent", () => {
