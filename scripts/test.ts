@@ -13,11 +13,8 @@ import { fileURLToPath } from "node:url";
  *     npm test -- --test-name-pattern=epoch     flags go to the runner
  */
 
-/** The folders of test/, in the order in which a failure is easiest to understand. */
-const FOLDERS = ["unit", "property", "golden", "hostile", "process"] as const;
-
 /** Their tests start daemons, or measure; beside others they would only be slower and less sure. */
-const ALONE: readonly string[] = ["hostile", "process"] satisfies (typeof FOLDERS)[number][];
+const ALONE = ["hostile/", "process/"];
 
 /** A file that is not done by then hangs. */
 const TIMEOUT_MS = 10 * 60 * 1000;
@@ -26,14 +23,14 @@ const root = fileURLToPath(new URL("../test/", import.meta.url));
 const sources = fileURLToPath(new URL("../../test/", import.meta.url));
 
 function testFiles(filters: readonly string[]): string[] {
-  const files = readdirSync(root, { recursive: true, encoding: "utf8" })
-    .map((file) => file.replaceAll("\\", "/"))
-    .filter((file) => file.endsWith(".test.js"))
-    // The compiler leaves behind what it made of a test that is gone.
-    .filter((file) => existsSync(`${sources}${file.replace(/js$/, "ts")}`))
-    .filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)));
-  const rank = (file: string) => FOLDERS.findIndex((folder) => file.startsWith(`${folder}/`));
-  return files.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+  return (
+    readdirSync(root, { recursive: true, encoding: "utf8" })
+      .map((file) => file.replaceAll("\\", "/"))
+      .filter((file) => file.endsWith(".test.js"))
+      // The compiler leaves behind what it made of a test that is gone.
+      .filter((file) => existsSync(`${sources}${file.replace(/js$/, "ts")}`))
+      .filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)))
+  );
 }
 
 const argv = process.argv.slice(2);
@@ -49,7 +46,7 @@ console.log(
   `${String(files.length)} test files; TRISTAGE_SEED=${seed} repeats their random choices`,
 );
 
-const isAlone = files.some((file) => ALONE.some((folder) => file.startsWith(`${folder}/`)));
+const isAlone = files.some((file) => ALONE.some((folder) => file.startsWith(folder)));
 const concurrency = isAlone ? 1 : Math.min(2, availableParallelism());
 const runner = spawnSync(
   process.execPath,

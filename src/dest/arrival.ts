@@ -3,6 +3,7 @@ import { PAGE_BYTES } from "../memory/geometry.js";
 import { createPageKernel, type PageKernel } from "../memory/kernel.js";
 import type { GuestRam } from "../memory/ram.js";
 import { VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import { MAX_DATA_PAGES } from "../protocol/limits.js";
 import { type PageRun, PURPOSE, RUN_KIND } from "../protocol/pages.js";
 import { type ArrivalCounter, type ArrivalTables, STAGE } from "./arrival-tables.js";
 import type { FrameHandler, IncomingFrame } from "./page-receiver.js";
@@ -19,6 +20,9 @@ export interface ArrivalSink {
   /** No page is missing any more. */
   whole(): void;
 }
+
+/** A frame in more pieces than this is read in one and copied. */
+const MOST_READS = 8;
 
 const ARRIVED_BY: Readonly<Record<number, ArrivalCounter>> = {
   [PURPOSE.PUSH]: "pushedPages",
@@ -40,6 +44,9 @@ export class Arrival implements FrameHandler {
   private readonly bytes: Uint8Array;
   /** Contents that nobody wants: of pages that are here already. */
   private readonly scratch = new Uint8Array(PAGE_BYTES);
+  /** Where the frame under way belongs, if it is read into `staging` first. */
+  private staged: readonly Uint8Array[] = [];
+  private staging: Uint8Array | undefined;
   /** Stage three: pages of the frame under way that this thread has claimed. */
   private readonly ours = new Set<number>();
   /** Pages that failed their checksum once. */
@@ -58,17 +65,36 @@ export class Arrival implements FrameHandler {
   place(frame: IncomingFrame): Uint8Array[] {
     this.checkStage(frame);
     const data = frame.runs.filter(({ kind }) => kind === RUN_KIND.DATA);
-    if (frame.purpose === PURPOSE.PASS) return data.map((run) => this.view(run));
-    this.claim(frame.runs);
-    return data.flatMap((run) => this.placeClaimed(run));
+    const isPass = frame.purpose === PURPOSE.PASS;
+    if (!isPass) this.claim(frame.runs);
+    const places = isPass
+      ? data.map((run) => this.view(run))
+      : data.flatMap((run) => this.placeClaimed(run));
+    // A read for each of many short runs costs more than one read and a copy of it.
+    this.staged = places.length > MOST_READS ? places : [];
+    if (this.staged.length === 0) return places;
+    const byteCount = places.reduce((sum, place) => sum + place.byteLength, 0);
+    this.staging ??= new Uint8Array(MAX_DATA_PAGES * PAGE_BYTES);
+    return [this.staging.subarray(0, byteCount)];
   }
 
   accept(frame: IncomingFrame): void {
     // The guest may have been handed over while the frame came in.
     this.checkStage(frame);
+    this.unstage();
     this.tables.counters.add("bytes", frame.frameBytes);
     if (frame.purpose === PURPOSE.PASS) this.acceptPass(frame);
     else this.acceptMissing(frame);
+  }
+
+  /** Copies what was read at once to where it belongs. */
+  private unstage(): void {
+    let at = 0;
+    for (const place of this.staged) {
+      place.set(this.staging!.subarray(at, at + place.byteLength));
+      at += place.byteLength;
+    }
+    this.staged = [];
   }
 
   barrier(pass: number): void {

@@ -1,3 +1,4 @@
+import type net from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 import { type Failure, MigrationError } from "../failure.js";
 import { GuestRam } from "../memory/ram.js";
@@ -8,7 +9,7 @@ import { FIRST_DATA_SEQUENCE } from "../transport/attach.js";
 import { openInPlace } from "../transport/in-place.js";
 import { Arrival } from "./arrival.js";
 import { ArrivalTables } from "./arrival-tables.js";
-import type { ChannelReport, ChannelSeat, FaultLines } from "./channel-contract.js";
+import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
 import { PageReceiver } from "./page-receiver.js";
 
 /**
@@ -18,12 +19,15 @@ import { PageReceiver } from "./page-receiver.js";
 const seat = workerData as ChannelSeat;
 const main = parentPort!;
 const ram = new GuestRam(seat.ram);
+/** Where bytes go that come after a failure. */
+const discard = new Uint8Array(64 * 1024);
 
+let socket: net.Socket | undefined;
 let sequence = 0;
 let ended = false;
 
 function send(type: number, words: readonly number[]): void {
-  socket.write(encodeWords(type, sequence, words));
+  socket?.write(encodeWords(type, sequence, words));
   sequence = nextSequence(sequence);
 }
 
@@ -31,6 +35,7 @@ function report(message: ChannelReport): void {
   main.postMessage(message);
 }
 
+/** The main thread tells the source why, on the control connection. */
 function end(failure: Failure): void {
   if (ended) return;
   ended = true;
@@ -56,22 +61,15 @@ const arrival = new Arrival(ram, new ArrivalTables(seat.tables), {
 });
 const receiver = new PageReceiver(arrival, FIRST_DATA_SEQUENCE);
 
-/** Where bytes go that come after a failure. */
-const discard = new Uint8Array(64 * 1024);
-
-const socket = openInPlace(seat.fd, {
-  next: () => (ended ? discard : receiver.next()),
-  filled: (byteCount) => {
-    if (ended) return;
-    try {
-      receiver.filled(byteCount);
-    } catch (error) {
-      if (!(error instanceof MigrationError)) throw error;
-      // The main thread tells the source why, on the control connection.
-      end(error.failure);
-    }
-  },
-});
+function take(byteCount: number): void {
+  if (ended) return;
+  try {
+    receiver.filled(byteCount);
+  } catch (error) {
+    if (!(error instanceof MigrationError)) throw error;
+    end(error.failure);
+  }
+}
 
 function lose(cause: string): void {
   const { missingBytes } = receiver;
@@ -79,23 +77,29 @@ function lose(cause: string): void {
   else end({ code: "CONNECTION_LOST", connection: seat.channel, cause });
 }
 
-socket.on("error", (error) => {
-  lose(error.message);
-});
-socket.on("end", () => {
-  lose("the other side closed it");
-});
-socket.on("close", () => {
-  lose("it was closed");
-});
+function open(fd: number): void {
+  socket = openInPlace(fd, { next: () => (ended ? discard : receiver.next()), filled: take });
+  socket.on("error", (error) => {
+    lose(error.message);
+  });
+  socket.on("end", () => {
+    lose("the other side closed it");
+  });
+  socket.on("close", () => {
+    lose("it was closed");
+  });
+  send(FRAME_TYPES.ATTACHED, []);
+}
 
-main.on("message", ({ doorbells }: FaultLines) => {
-  doorbells.forEach((doorbell, vcpu) => {
+main.on("message", (command: ChannelCommand) => {
+  if (command.type === "open") {
+    open(command.fd);
+    return;
+  }
+  command.doorbells.forEach((doorbell, vcpu) => {
     const hitsAt = vcpuWords(vcpu) + VCPU_WORDS.PREPULL_HITS;
     doorbell.on("message", (page: number) => {
       send(FRAME_TYPES.REQUEST, [page, 0, vcpu, Atomics.load(ram.words, hitsAt)]);
     });
   });
 });
-
-send(FRAME_TYPES.ATTACHED, []);

@@ -1,15 +1,16 @@
-import { MessageChannel, Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { Clock } from "../clock.js";
 import { type Failure, failureOf, MigrationError } from "../failure.js";
 import { Guest, type GuestSpec } from "../guest/guest.js";
 import { BIN_MS, type ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
 import type { FaultLine } from "../guest/vcpu-contract.js";
 import type { GuestRam } from "../memory/ram.js";
+import { NEVER } from "../memory/words.js";
 import { type Message, type MessageBody, peerFailure } from "../protocol/messages.js";
 import type { Report } from "../protocol/report.js";
 import type { ControlConnection } from "../transport/control-connection.js";
 import { ArrivalTables } from "./arrival-tables.js";
-import type { ChannelReport, ChannelSeat, FaultLines } from "./channel-contract.js";
+import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
 import {
   advance,
   type DestEffect,
@@ -41,8 +42,8 @@ export interface IncomingProgress {
 /** What the host is told, and what it does for an incoming migration. */
 export interface IncomingHost {
   readonly clock: Clock;
-  /** That this host owns the guest from this generation on; on disk when it returns. */
-  journalRunning(generation: number): void;
+  /** That the guest may be handed over from now on, or that it was; see host/journal.ts. */
+  journal(kind: "prepared" | "running"): void;
   phaseChanged(phase: DestPhase): void;
   progressed(progress: IncomingProgress): void;
   guestFailed(failure: Failure): void;
@@ -56,7 +57,8 @@ export class Incoming {
   guest: Guest | undefined;
   throughput: ThroughputRecorder | undefined;
   private readonly channels = new Map<string, Worker>();
-  private readonly doorbells: FaultLines["doorbells"][number][] = [];
+  private readonly taken = new Set<string>();
+  private readonly doorbells: MessagePort[] = [];
   private switchover: Switchover | undefined;
   private receivedMs = 0;
   private firstOperationMs = 0;
@@ -69,7 +71,7 @@ export class Incoming {
     readonly session: Uint8Array,
     readonly spec: GuestSpec,
     readonly generation: number,
-    private readonly channelCount: number,
+    channelCount: number,
     readonly ram: GuestRam,
     private readonly control: ControlConnection,
     private readonly host: IncomingHost,
@@ -79,6 +81,10 @@ export class Incoming {
       this.tick();
     }, PROGRESS_INTERVAL_MS);
     this.progressTimer.unref();
+    for (let index = 0; index < channelCount; index += 1) {
+      this.startChannel(`bulk-${String(index)}`);
+    }
+    this.startChannel("urgent");
     control.attend({
       phase: () => wirePhase(this.phase),
       message: (message) => {
@@ -90,21 +96,22 @@ export class Incoming {
     });
   }
 
-  /** Gives a data connection its thread. Throws CHANNEL_UNKNOWN or CHANNEL_TAKEN. */
+  /** Throws CHANNEL_UNKNOWN or CHANNEL_TAKEN. */
   checkChannel(channel: string): void {
-    const known = channel === "urgent" || this.bulkNames().includes(channel);
-    if (!known) throw new MigrationError({ code: "CHANNEL_UNKNOWN", channel });
-    if (this.channels.has(channel)) throw new MigrationError({ code: "CHANNEL_TAKEN", channel });
+    if (!this.channels.has(channel)) throw new MigrationError({ code: "CHANNEL_UNKNOWN", channel });
+    if (this.taken.has(channel)) throw new MigrationError({ code: "CHANNEL_TAKEN", channel });
   }
 
-  /** Starts the thread of a channel that passed `checkChannel`, on descriptor `fd`. */
+  /** Gives descriptor `fd` to the thread of a channel that passed `checkChannel`. */
   adoptChannel(channel: string, fd: number): void {
-    const seat: ChannelSeat = {
-      fd,
-      channel,
-      ram: this.ram.handle,
-      tables: this.tables.handle,
-    };
+    this.taken.add(channel);
+    this.tellChannel(channel, { type: "open", fd });
+    if (channel === "urgent") this.connectFaultLines();
+  }
+
+  /** Threads start at once, so that they are there when the source connects. */
+  private startChannel(channel: string): void {
+    const seat: ChannelSeat = { channel, ram: this.ram.handle, tables: this.tables.handle };
     const worker = new Worker(new URL("channel-thread.js", import.meta.url), {
       workerData: seat,
       name: channel,
@@ -121,7 +128,14 @@ export class Incoming {
       const failure = { code: "THREAD_DIED", thread: channel, cause: error.message } as const;
       this.happen({ type: "failed", failure });
     });
-    if (channel === "urgent") this.connectFaultLines();
+  }
+
+  private tellChannel(
+    channel: string,
+    command: ChannelCommand,
+    transfer: readonly MessagePort[] = [],
+  ): void {
+    this.channels.get(channel)?.postMessage(command, transfer);
   }
 
   /** Whether this host owns the guest: the answer to `ask`. */
@@ -134,10 +148,6 @@ export class Incoming {
   /** Ends the migration from this side; the guest that is already here stays. */
   abandon(failure: Failure): void {
     this.happen({ type: "failed", failure });
-  }
-
-  private bulkNames(): string[] {
-    return Array.from({ length: this.channelCount }, (_, index) => `bulk-${String(index)}`);
   }
 
   private take(message: Message): void {
@@ -168,8 +178,9 @@ export class Incoming {
     const [next, effects] = advance(this.phase, event);
     const changed = next !== this.phase;
     this.phase = next;
-    if (changed) this.host.phaseChanged(next);
+    // Effects first: in the switchover the guest waits for them, and nobody waits for the news.
     for (const effect of effects) this.perform(effect);
+    if (changed) this.host.phaseChanged(next);
   }
 
   private perform(effect: DestEffect): void {
@@ -223,16 +234,17 @@ export class Incoming {
     );
     this.connectFaultLines();
     rehearse();
+    // The kernel gives memory when it is first touched; better now than in the switchover.
+    this.ram.stamps.fill(NEVER);
+    this.host.journal("prepared");
     this.happen({ type: "prepared" });
   }
 
   /** Once there are both an urgent channel and vCPUs. */
   private connectFaultLines(): void {
-    const urgent = this.channels.get("urgent");
-    if (urgent === undefined || this.doorbells.length === 0) return;
+    if (!this.taken.has("urgent") || this.doorbells.length === 0) return;
     const doorbells = this.doorbells.splice(0);
-    const message: FaultLines = { type: "faultLines", doorbells };
-    urgent.postMessage(message, doorbells);
+    this.tellChannel("urgent", { type: "faultLines", doorbells }, doorbells);
   }
 
   /**
@@ -250,7 +262,7 @@ export class Incoming {
       this.receivedMs = receivedMs;
       guest.adopt(this.switchover.states);
       this.throughput = new ThroughputRecorder(() => guest.operations(), this.host.clock);
-      this.host.journalRunning(body.generation);
+      this.host.journal("running");
       this.happen({ type: "switchover", generation: body.generation });
     } catch (error) {
       this.happen({ type: "failed", failure: failureOf(error) });

@@ -100,7 +100,8 @@ export class Arrivals {
     }
     const here = this.context.residents.get(guestId);
     const known = this.context.journal.find(guestId, generation);
-    if (here !== undefined || known !== undefined || this.isComing(guestId)) {
+    const isNews = known === undefined || known === "prepared";
+    if (here !== undefined || !isNews || this.isComing(guestId)) {
       throw new MigrationError({
         code: "GUEST_OWNED_HERE",
         guestId,
@@ -135,8 +136,8 @@ export class Arrivals {
       control,
       {
         clock: context.clock,
-        journalRunning: (generation) => {
-          context.journal.write(spec.guestId, generation, "running");
+        journal: (kind) => {
+          context.journal.write(spec.guestId, hello.generation, kind);
         },
         phaseChanged: (phase) => {
           this.follow(incoming, phase);
@@ -170,7 +171,7 @@ export class Arrivals {
       case "filling":
         break;
       case "observing":
-        context.residents.get(guestId)?.become("running");
+        this.complete(guestId);
         break;
       case "stranded":
         context.residents.get(guestId)?.become("stranded");
@@ -178,13 +179,20 @@ export class Arrivals {
         break;
       case "ended":
         this.incoming.delete(incoming.migrationId);
-        if (phase.guestIsHere) context.residents.get(guestId)?.become("running");
+        if (phase.guestIsHere) this.complete(guestId);
         else if (phase.cause !== null) context.emitError(phase.cause, incoming.migrationId);
         if (!phase.guestIsHere) freeMemorySoon();
         break;
     }
     this.tellPhase(incoming, phase);
     if (phase.name === "ended") context.migrations.delete(incoming.migrationId);
+  }
+
+  /** Every page is here. By now it may be paused again, or on its way to the next host. */
+  private complete(guestId: string): void {
+    const resident = this.context.residents.get(guestId);
+    if (resident === undefined) return;
+    if (resident.state === "arriving" || resident.state === "stranded") resident.become("running");
   }
 
   /** The guest is this host's from now on. */
@@ -222,7 +230,9 @@ export class Arrivals {
     if (incoming?.hasTakenOver === true) return "running";
     const known = this.context.journal.find(guestId, generation);
     if (known === "refused") return "refused";
-    if (known !== undefined) return this.context.residents.has(guestId) ? "running" : "lost";
+    if (known !== undefined && known !== "prepared") {
+      return this.context.residents.has(guestId) ? "running" : "lost";
+    }
     incoming?.abandon({ code: "CANCELLED", by: "the source, which asked who owns the guest" });
     this.context.journal.write(guestId, generation, "refused");
     return "refused";

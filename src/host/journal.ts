@@ -1,5 +1,7 @@
+import { randomUUID } from "node:crypto";
 import {
   closeSync,
+  fdatasync,
   fdatasyncSync,
   fstatSync,
   ftruncateSync,
@@ -19,10 +21,19 @@ import { MigrationError } from "../failure.js";
  * - `handingOver`: about to leave; until a later record, who owns it is for the destination to say.
  * - `kept`: it stayed here after all.
  * - `released`: it is whole on the destination.
+ * - `prepared`: may be handed over to this host at any moment from now on.
  * - `running`: it was handed over to this host.
  * - `refused`: it was not, and never will be with this generation.
  */
-const RECORDS = ["born", "handingOver", "kept", "released", "running", "refused"] as const;
+const RECORDS = [
+  "born",
+  "handingOver",
+  "kept",
+  "released",
+  "prepared",
+  "running",
+  "refused",
+] as const;
 export type RecordKind = (typeof RECORDS)[number];
 
 const lineSchema = z.object({
@@ -30,15 +41,22 @@ const lineSchema = z.object({
   guestId: z.string(),
   generation: z.int(),
   kind: z.enum(RECORDS),
+  /** Which boot of the machine wrote it. */
+  boot: z.string(),
 });
 
 /**
- * The ownership journal: one line of JSON for each record, on disk (`fdatasync`) before the call returns.
- * It outlives the process, so that a host that was restarted still gives the answer that it gave, and never
- * claims a guest that it may not run.
+ * The ownership journal: one line of JSON for each record. It outlives the process, so that a host that was
+ * restarted still gives the answer that it gave, and never claims a guest that it may not run.
+ *
+ * A record is on disk (`fdatasync`) before `write` returns, but for `running`, for which the guest would have to
+ * stand still: that one is in the kernel's hands, where it survives this process, though not the machine. So
+ * `prepared` is on disk before it, with the boot that wrote it: after another boot nobody knows whether
+ * `running` was to follow, and `find` says so (docs/adr/0007).
  */
 export class Journal {
-  private readonly last = new Map<string, RecordKind>();
+  private readonly last = new Map<string, RecordKind | "uncertain">();
+  private readonly boot = bootId();
 
   private constructor(
     private readonly path: string,
@@ -58,15 +76,16 @@ export class Journal {
 
   /** Throws JOURNAL_UNUSABLE, and then nothing may be done that the record was to cover. */
   write(guestId: string, generation: number, kind: RecordKind): void {
-    const record = { at: timestamp(), guestId, generation, kind };
+    const record = { at: timestamp(), guestId, generation, kind, boot: this.boot };
     usable(this.path, () => {
-      this.append(Buffer.from(`${JSON.stringify(record)}\n`));
+      this.append(Buffer.from(`${JSON.stringify(record)}\n`), kind !== "running");
     });
+    if (kind === "running") this.syncSoon();
     this.last.set(key(guestId, generation), kind);
   }
 
-  /** The last record of this generation. */
-  find(guestId: string, generation: number): RecordKind | undefined {
+  /** The last record of this generation; `uncertain` where the machine may have lost a later one. */
+  find(guestId: string, generation: number): RecordKind | "uncertain" | undefined {
     return this.last.get(key(guestId, generation));
   }
 
@@ -75,16 +94,21 @@ export class Journal {
   }
 
   /** All of `line`, or nothing. */
-  private append(line: Buffer): void {
+  private append(line: Buffer, sync: boolean): void {
     const { size } = fstatSync(this.fd);
     try {
       // A disk that is nearly full takes a part of it, and calls that no error.
       if (writeSync(this.fd, line) < line.byteLength) throw new Error("the disk is full");
-      fdatasyncSync(this.fd);
+      if (sync) fdatasyncSync(this.fd);
     } catch (error) {
       ftruncateSync(this.fd, size);
       throw error;
     }
+  }
+
+  /** Has the disk follow, while the guest runs. If it does not, `prepared` still tells the truth. */
+  private syncSoon(): void {
+    fdatasync(this.fd, () => undefined);
   }
 
   private load(text: string): void {
@@ -93,11 +117,22 @@ export class Journal {
       if (line === "") continue;
       const record = lineSchema.safeParse(parseLine(line));
       if (!record.success) throw new Error(`line ${String(index + 1)} is not a record`);
-      this.last.set(key(record.data.guestId, record.data.generation), record.data.kind);
+      const { guestId, generation, kind, boot } = record.data;
+      const isUncertain = kind === "prepared" && boot !== this.boot;
+      this.last.set(key(guestId, generation), isUncertain ? "uncertain" : kind);
     }
     // A last line without its end was cut short by a crash before its `write` returned: nothing was
     // done that leans on it, and the next record must not be written behind it.
     if (whole !== text) ftruncateSync(this.fd, Buffer.byteLength(whole));
+  }
+}
+
+/** Names the time since the machine was started; where it has no name, no two processes agree on one. */
+function bootId(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return randomUUID();
   }
 }
 

@@ -44,6 +44,11 @@ export class PageBitmap {
     this.words[at] = (this.words[at] ?? 0) | (1 << (page & 31));
   }
 
+  /** Adds the pages of which `bits` has a bit: page 32 `at` by the lowest, and so on. */
+  addWord(at: number, bits: number): void {
+    this.words[at] = (this.words[at] ?? 0) | bits;
+  }
+
   /** How many pages are in the set. */
   count(): number {
     let total = 0;

@@ -52,10 +52,19 @@ export class EpochTracker implements WriteTracker {
   }
 
   written({ firstPage, pageCount }: PageRange, out: PageBitmap): void {
+    const { marks } = this;
     const { stamps } = this.ram;
     const end = firstPage + pageCount;
-    for (let page = firstPage; page < end; page += 1) {
-      if (this.wasWritten(page, stamps)) out.add(page);
+    // The guest stands still meanwhile, so 32 pages at a time, and no branch that the processor could
+    // guess wrong.
+    for (let page = firstPage; page < end;) {
+      const last = Math.min(end, (page | 31) + 1);
+      const at = page >>> 5;
+      let word = 0;
+      for (; page < last; page += 1) {
+        word |= Number(stamps[page]! >= marks[page]!) << (page & 31);
+      }
+      if (word !== 0) out.addWord(at, word);
     }
   }
 

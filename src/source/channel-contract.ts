@@ -24,8 +24,10 @@ export interface ChannelSeat {
   readonly tuning: Tuning;
 }
 
-/** Main thread to channel. One at a time; each is answered by `done`. */
+/** Main thread to channel. One at a time; each is answered by `done`, `connect` by `attached`. */
 export type ChannelCommand =
+  /** The destination is ready for its channels. */
+  | { readonly type: "connect" }
   | {
       readonly type: "pass";
       readonly pass: number;

@@ -33,16 +33,12 @@ class ChannelThread {
   }
 
   /** Resolves at the next `attached` or `done`. */
-  settled(): Promise<void> {
-    return new Promise((resolve, reject) => {
+  run(command: ChannelCommand): Promise<void> {
+    const settled = new Promise<void>((resolve, reject) => {
       this.waiting = { resolve, reject };
     });
-  }
-
-  run(command: ChannelCommand): Promise<void> {
-    const done = this.settled();
     this.worker.postMessage(command);
-    return done;
+    return settled;
   }
 
   async terminate(): Promise<void> {
@@ -87,35 +83,31 @@ function refusal(frame: Frame): Failure {
   }
 }
 
-/** The data connections of one outgoing migration, each in its thread. */
+/**
+ * The data connections of one outgoing migration, each in its thread. The threads start at once, so that they
+ * are there when the destination has memory for the guest, and `connect` finds them.
+ */
 export class ChannelPool {
-  private readonly idle: ChannelThread[] = [];
+  private readonly bulk: readonly ChannelThread[];
+  private readonly urgent: ChannelThread;
+  private readonly idle: ChannelThread[];
 
-  private constructor(
-    private readonly bulk: readonly ChannelThread[],
-    private readonly urgent: ChannelThread,
-  ) {}
-
-  /** Connects `bulkCount` bulk channels and the urgent one. Rejects as `attach` does. */
-  static async open(
+  constructor(
     bulkCount: number,
     seat: Omit<ChannelSeat, "channel" | "greeting">,
     greetingOf: (channel: string) => Uint8Array<ArrayBuffer>,
     listener: ChannelListener,
-  ): Promise<ChannelPool> {
+  ) {
     const thread = (channel: string) =>
       new ChannelThread({ ...seat, channel, greeting: greetingOf(channel) }, listener);
-    const bulk = Array.from({ length: bulkCount }, (_, index) => thread(`bulk-${String(index)}`));
-    const urgent = thread("urgent");
-    const pool = new ChannelPool(bulk, urgent);
-    try {
-      await Promise.all([...bulk, urgent].map((channel) => channel.settled()));
-    } catch (error) {
-      await pool.close();
-      throw error;
-    }
-    pool.idle.push(...bulk);
-    return pool;
+    this.bulk = Array.from({ length: bulkCount }, (_, index) => thread(`bulk-${String(index)}`));
+    this.urgent = thread("urgent");
+    this.idle = [...this.bulk];
+  }
+
+  /** Connects every channel. Rejects as `attach` does, or with PEER_FAILED. */
+  async connect(): Promise<void> {
+    await Promise.all([...this.bulk, this.urgent].map((it) => it.run({ type: "connect" })));
   }
 
   /** Sends every chunk of the pass that is still to be taken; resolves when all have arrived. */

@@ -7,23 +7,27 @@ import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contr
 /** Entry of a channel's thread: see channel-contract.ts. */
 const seat = workerData as ChannelSeat;
 const main = parentPort!;
+let channel: Channel | undefined;
 
 function report(message: ChannelReport): void {
   main.postMessage(message);
 }
 
-try {
-  const attachment = await attach(seat.to, seat.channel, seat.greeting);
-  if ("refusal" in attachment) {
-    report({ type: "refused", frame: attachment.refusal });
-  } else {
-    const channel = new Channel(seat, attachment.socket, attachment.decoder, report);
-    main.on("message", (command: ChannelCommand) => {
-      void channel.obey(command);
-    });
+async function connect(): Promise<void> {
+  try {
+    const attachment = await attach(seat.to, seat.channel, seat.greeting);
+    if ("refusal" in attachment) {
+      report({ type: "refused", frame: attachment.refusal });
+      return;
+    }
+    channel = new Channel(seat, attachment.socket, attachment.decoder, report);
     report({ type: "attached" });
+  } catch (error) {
+    if (!(error instanceof MigrationError)) throw error;
+    report({ type: "failed", failure: error.failure });
   }
-} catch (error) {
-  if (!(error instanceof MigrationError)) throw error;
-  report({ type: "failed", failure: error.failure });
 }
+
+main.on("message", (command: ChannelCommand) => {
+  void (command.type === "connect" ? connect() : channel?.obey(command));
+});

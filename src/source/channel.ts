@@ -40,7 +40,7 @@ export class Channel {
     this.listen(socket, decoder);
   }
 
-  async obey(command: ChannelCommand): Promise<void> {
+  async obey(command: Exclude<ChannelCommand, { type: "connect" }>): Promise<void> {
     if (command.type === "batch") {
       await this.batch(command);
       this.report({ type: "done" });

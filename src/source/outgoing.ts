@@ -74,7 +74,7 @@ export class Outgoing {
   private readonly dirty: PageBitmap;
   private readonly measured: Measurements;
   private control: ControlConnection | undefined;
-  private pool: ChannelPool | undefined;
+  private readonly pool: ChannelPool;
   private drain: Drain | undefined;
   private pausing: Promise<unknown> = Promise.resolve();
   private paused: (CpuStates & { readonly pausedMs: number }) | undefined;
@@ -92,6 +92,7 @@ export class Outgoing {
     this.tables = MigrationTables.create(pageCount, RateLimit.createState());
     this.tracker = new EpochTracker(guest.ram, this.tables.handle.marks);
     this.dirty = PageBitmap.empty(pageCount);
+    this.pool = this.createPool();
     this.measured = new Measurements(host.clock.nowMs(), guest, throughput, this.tables);
   }
 
@@ -246,14 +247,9 @@ export class Outgoing {
     }
   }
 
-  /** Stage one. The destination starts its vCPU threads meanwhile. */
-  private async copy(): Promise<void> {
+  private createPool(): ChannelPool {
     const { options, guest, tables } = this;
-    this.control?.send("prepare", {});
-    this.progressTimer = setInterval(() => {
-      this.tick();
-    }, PROGRESS_INTERVAL_MS);
-    this.pool = await ChannelPool.open(
+    return new ChannelPool(
       options.channels,
       {
         to: options.to,
@@ -275,10 +271,15 @@ export class Outgoing {
         },
       },
     );
-    if (this.phase.name !== "copying") {
-      await this.pool.close();
-      return;
-    }
+  }
+
+  /** Stage one. The destination starts its vCPU threads meanwhile. */
+  private async copy(): Promise<void> {
+    this.control?.send("prepare", {});
+    this.progressTimer = setInterval(() => {
+      this.tick();
+    }, PROGRESS_INTERVAL_MS);
+    await this.pool.connect();
     clearInterval(this.probeTimer);
     this.measured.note({ passStartMs: this.host.clock.nowMs() });
     await this.pool.pass(1, this.probes);
@@ -338,8 +339,7 @@ export class Outgoing {
 
   /** Stage three. */
   private push(): void {
-    const { pool, options } = this;
-    if (pool === undefined) return;
+    const { options } = this;
     const plan = {
       dirty: this.dirty,
       stamps: this.guest.ram.stamps,
@@ -348,7 +348,7 @@ export class Outgoing {
       batchPages: pagesPerFrame(this.drainRate),
       tuning: options.tuning,
     };
-    this.drain = new Drain(plan, this.tables, pool);
+    this.drain = new Drain(plan, this.tables, this.pool);
   }
 
   /** The guest stays: lets it go on, once it has really stopped. */
@@ -392,6 +392,6 @@ export class Outgoing {
       this.control?.send("cancel", { by: cause.by });
       this.control?.close();
     } else this.control?.fail(cause);
-    void this.pool?.close();
+    void this.pool.close();
   }
 }

@@ -105,6 +105,11 @@ test("PageBitmap shows its words, and takes others for them", () => {
           if (((word >>> bit) & 1) === 1) seen.push(at * 32 + bit);
       });
       assert.deepEqual(seen, ascending(pages));
+      const copy = PageBitmap.empty(pageCount);
+      bitmap.forEachWord((word, at) => {
+        copy.addWord(at, word);
+      });
+      assert.deepEqual([...copy.pages()], ascending(pages));
       bitmap.mapWords((word, at) => (at === 0 ? 0 : word));
       assert.deepEqual(
         [...bitmap.pages()],

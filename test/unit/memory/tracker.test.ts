@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import type { Worker } from "node:worker_threads";
+import fc from "fast-check";
 import { monotonicClock } from "../../../src/clock.js";
 import { PageBitmap } from "../../../src/memory/bitmap.js";
 import { EpochMember } from "../../../src/memory/epoch.js";
@@ -8,6 +9,7 @@ import { everyPage, PAGE_BYTES, type PageRange } from "../../../src/memory/geome
 import { GuestRam } from "../../../src/memory/ram.js";
 import { TrackedMemory } from "../../../src/memory/tracked-memory.js";
 import { EpochTracker } from "../../../src/memory/tracker.js";
+import { ABSENT } from "../../../src/memory/words.js";
 import { randomNumbers } from "../../random.js";
 import { seed } from "../../seed.js";
 import { Gate } from "./gate.js";
@@ -73,9 +75,42 @@ test("EpochTracker reports on its range alone and keeps what was in the set", as
   await marked;
   for (const page of [4, 5, 8, 9]) store(page);
   const out = PageBitmap.empty(PAGES);
+  out.add(2);
   out.add(100);
   tracker.written({ firstPage: 5, pageCount: 4 }, out);
-  assert.deepEqual([...out.pages()], [5, 8, 100]);
+  assert.deepEqual([...out.pages()], [2, 5, 8, 100]);
+});
+
+test("EpochTracker reports a page exactly when its stamp is not older than its mark", () => {
+  const { ram } = createGuest();
+  const marks = EpochTracker.createMarks(PAGES);
+  const tracker = new EpochTracker(ram, marks);
+  const epochs = (least: number) =>
+    fc.array(fc.integer({ min: least, max: 4 }), { minLength: PAGES, maxLength: PAGES });
+  fc.assert(
+    fc.property(
+      epochs(ABSENT),
+      epochs(1),
+      fc.nat(PAGES),
+      fc.nat(PAGES),
+      (stamped, marked, a, b) => {
+        ram.stamps.set(stamped);
+        new Int32Array(marks).set(marked);
+        const [firstPage, end] = [Math.min(a, b), Math.max(a, b)];
+        const isWritten = (_: unknown, page: number) => stamped[page]! >= marked[page]!;
+        assert.deepEqual(
+          written(tracker, { firstPage, pageCount: end - firstPage }),
+          [...ram.stamps.keys()]
+            .filter(isWritten)
+            .filter((page) => page >= firstPage && page < end),
+        );
+        assert.deepEqual(
+          stamped.map((_, page) => tracker.wasWritten(page)),
+          stamped.map(isWritten),
+        );
+      },
+    ),
+  );
 });
 
 test("EpochTracker counts a write that comes after the mark began and before it is obeyed", async () => {

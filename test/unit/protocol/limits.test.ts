@@ -40,7 +40,15 @@ const CHECKS: Readonly<Record<keyof typeof limits, Check | undefined>> = {
     refusedWith: "MESSAGE_MALFORMED",
   },
   MAX_DATA_PAGES: {
-    say: (pages) => readTable([[0, pages, RUN_KIND.DATA]], 0x10000),
+    // Pages with a checksum: those with contents and the unchanged ones together.
+    say: (pages) =>
+      readTable(
+        [
+          [0, pages - 1, RUN_KIND.DATA],
+          [pages, 1, RUN_KIND.UNCHANGED],
+        ],
+        0x10000,
+      ),
     refusedWith: "FRAME_MALFORMED",
   },
   MAX_RUNS: {
@@ -122,11 +130,13 @@ function receive(name: "hello" | "switchover", changes: object): void {
 }
 
 function readTable(runs: readonly (readonly number[])[], pageCount: number): void {
-  const dataPages = runs.reduce((sum, [, count = 0, kind]) => sum + (kind === 0 ? count : 0), 0);
-  const words = [runs.length, dataPages, 0, 0, ...runs.flat()];
-  const checksums = Array.from({ length: dataPages * 2 }, () => 0);
-  const body = new Uint8Array(Uint32Array.from([...words, ...checksums]).buffer);
-  const head = readPagesHead(body, body.byteLength + dataPages * 4096);
+  const pagesOf = (kind: number) =>
+    runs.reduce((sum, run) => sum + (run[2] === kind ? run[1]! : 0), 0);
+  const [data, unchanged] = [pagesOf(RUN_KIND.DATA), pagesOf(RUN_KIND.UNCHANGED)];
+  const checksums = Array.from({ length: (data + unchanged) * 2 }, () => 0);
+  const words = [runs.length, data, unchanged, 0, ...runs.flat(), ...checksums];
+  const body = new Uint8Array(Uint32Array.from(words).buffer);
+  const head = readPagesHead(body, body.byteLength + data * 4096);
   readRuns(body.subarray(PAGES_HEAD_BYTES), head, pageCount);
 }
 

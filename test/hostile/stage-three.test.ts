@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { FailureCode } from "../../src/failure.js";
+import { FRAME_TYPES, PURPOSE } from "../../src/protocol/pages.js";
+import { Daemon } from "../process/daemon.js";
+import { complaintAbout } from "./besieged.js";
+import { HostileSource, type Peer } from "./peer.js";
+
+/** What a source does in stage three, which lacks pages 3 and 4. */
+type Attack = (control: Peer, bulk: Peer) => void;
+
+const ATTACKS: readonly (readonly [string, FailureCode, Attack])[] = [
+  [
+    "sends pages of a pass",
+    "MESSAGE_UNEXPECTED",
+    (_, bulk) => {
+      bulk.sayZeroPages(PURPOSE.PASS, 0, 2);
+    },
+  ],
+  [
+    "pushes a page that is not there",
+    "PAGE_OUT_OF_RANGE",
+    (_, bulk) => {
+      bulk.sayPages(PURPOSE.PUSH, [4000]);
+    },
+  ],
+  [
+    "sends a page wrong twice",
+    "PAGE_CORRUPT",
+    (_, bulk) => {
+      bulk.sayPages(PURPOSE.PUSH, [3]);
+      bulk.sayPages(PURPOSE.PULL, [3]);
+    },
+  ],
+  [
+    "takes the guest back",
+    "MESSAGE_UNEXPECTED",
+    (control) => {
+      control.say("cancel", { by: "a hostile source" });
+    },
+  ],
+  [
+    "hands the guest over again",
+    "MESSAGE_UNEXPECTED",
+    (control) => {
+      control.say("prepare", {});
+    },
+  ],
+  [
+    "closes a channel in the middle of a frame",
+    "FRAME_TRUNCATED",
+    (_, bulk) => {
+      bulk.socket.end(new Uint8Array(5));
+    },
+  ],
+];
+
+for (const [what, code, act] of ATTACKS) {
+  test(`dest keeps its guest, with one error, ${code}, when the source ${what}`, async () => {
+    await using host = await Daemon.dest();
+    using source = await HostileSource.greet(host.target);
+    const bulk = await source.copy();
+    source.switchOver([3, 4]);
+    await source.control.hear("running", "switchover");
+    await complaintAbout(host, code, async () => {
+      act(source.control, bulk);
+      await source.control.hungUp();
+    });
+    assert.equal((await host.guest()).state, "stranded");
+    await host.progress(100);
+  });
+}
+
+test("dest asks once more for a page that came wrong, and takes it when it is right", async () => {
+  await using host = await Daemon.dest();
+  using source = await HostileSource.greet(host.target);
+  const bulk = await source.copy();
+  source.switchOver([3]);
+  await source.control.hear("running", "switchover");
+  bulk.sayPages(PURPOSE.PUSH, [3]);
+  const request = await bulk.hearFrame(FRAME_TYPES.REQUEST);
+  const [page, again] = new Uint32Array(request.body.slice().buffer);
+  assert.deepEqual([page, again], [3, 1]);
+  bulk.sayZeroPages(PURPOSE.PULL, 3, 1);
+  const { mismatches } = await source.control.hear("complete", "draining");
+  assert.equal(mismatches, 1);
+  assert.equal((await host.guest()).state, "running");
+  assert.deepEqual(host.of("error"), []);
+});

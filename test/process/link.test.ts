@@ -1,0 +1,270 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { PURPOSE, readPagesHead } from "../../src/protocol/pages.js";
+import { Daemon, freshFolder } from "./daemon.js";
+import { halfIdle } from "./modules.js";
+import { type Passage, Proxy } from "./proxy.js";
+import { assertUnmoved } from "./same-guest.js";
+
+const MEMORY = ["--memory", "16MiB"];
+const WRITER = "random-writer rate=100000/s";
+/** Stage one takes about a second. */
+const SLOW = { maxBandwidth: 16 * 2 ** 20 };
+
+/** Generation and kind of the last record in a host's journal. */
+function lastRecord(folder: string): string | undefined {
+  const lines = readFileSync(join(folder, "ownership.jsonl"), "utf8").trimEnd().split("\n");
+  const last = JSON.parse(lines.at(-1) ?? "") as { generation: number; kind: string };
+  return `${String(last.generation)} ${last.kind}`;
+}
+
+/** A guest whose dirty pages are always many, and that makes progress without any of them. */
+function halfIdleSource(...words: readonly string[]): Promise<Daemon> {
+  return Daemon.source(halfIdle(), ...MEMORY, "--vcpus", "2", ...words);
+}
+
+/** Asserts that the guest on `host` does not run, while `meanwhile` goes by. */
+async function assertStandsStill(host: Daemon, meanwhile: () => Promise<unknown>): Promise<void> {
+  const before = await host.guest();
+  await meanwhile();
+  const after = await host.guest();
+  assert.equal(after.operations, before.operations, "a guest that was handed over runs on");
+}
+
+test("a link that breaks in stage one costs the guest nothing", async () => {
+  await using dest = await Daemon.dest();
+  await using source = await Daemon.source(WRITER, ...MEMORY);
+  await using proxy = await Proxy.open(dest.target);
+  let frames = 0;
+  proxy.judge = ({ name }) => (name === "PAGES" && ++frames === 20 ? "cut" : "pass");
+  const migrationId = await source.migrate(proxy.address, SLOW);
+  const report = await source.report(migrationId);
+  assert.equal(report.outcome, "failed");
+  assert.equal(report.failure?.code, "CONNECTION_LOST");
+  assert.equal(report.times.downtimeMs, null);
+  assert.deepEqual(source.phases(migrationId), ["greeting", "copying", "ended"]);
+  assert.equal((await source.guest()).state, "running");
+  await source.progress(10_000);
+  await assertUnmoved(source);
+
+  const lost = await dest.event("error");
+  assert.equal(lost.migrationId, migrationId);
+  const { guests, migrations } = await dest.status();
+  assert.deepEqual([guests, migrations], [[], []]);
+  assert.equal(dest.of("error").length, 1);
+
+  const again = await source.move(proxy.address);
+  assert.equal(again.outcome, "completed");
+  await assertUnmoved(dest);
+});
+
+test("a switchover that never arrived is refused for good, and the source resumes", async () => {
+  const stateDirectory = freshFolder();
+  await using dest = await Daemon.dest("--state-dir", stateDirectory);
+  await using source = await Daemon.source(WRITER, ...MEMORY);
+  await using proxy = await Proxy.open(dest.target);
+  let journalAtAnswer: string | undefined;
+  proxy.judge = ({ name }) => {
+    if (name === "owner") journalAtAnswer = lastRecord(stateDirectory);
+    return name === "switchover" ? "cut" : "pass";
+  };
+  const migrationId = await source.migrate(proxy.address, SLOW);
+  const report = await source.report(migrationId);
+  assert.equal(report.outcome, "failed");
+  assert.ok(source.phases(migrationId).includes("inDoubt"));
+  assert.equal(journalAtAnswer, "2 refused", "a refusal was said before it was on disk");
+  assert.equal((await source.guest()).state, "running");
+  await source.progress(10_000);
+  await assertUnmoved(source);
+  assert.deepEqual((await dest.status()).guests, []);
+
+  proxy.judge = () => "pass";
+  const again = await source.move(proxy.address);
+  assert.equal(again.outcome, "completed");
+  assert.equal(again.generation, 3, "a refused generation was used again");
+  await assertUnmoved(dest);
+});
+
+test("a source that never hears that the guest runs there does not run it here", async () => {
+  await using dest = await Daemon.dest();
+  await using source = await halfIdleSource();
+  await using proxy = await Proxy.open(dest.target);
+  proxy.judge = ({ name }) => (name === "running" ? "cut" : "pass");
+  const migrationId = await source.migrate(proxy.address);
+  const report = await source.report(migrationId);
+  assert.equal(report.outcome, "stranded");
+  assert.ok(source.phases(migrationId).includes("inDoubt"));
+  assert.equal((await source.guest()).state, "stranded");
+  await dest.phase("stranded", migrationId);
+  await assertStandsStill(source, () => dest.progress(1000));
+  await assert.rejects(source.resume(), { code: "GUEST_BUSY" });
+});
+
+test("a guest without dirty pages is whole on the destination although the source was lost", async () => {
+  await using dest = await Daemon.dest();
+  await using source = await Daemon.source("idle", ...MEMORY);
+  await using proxy = await Proxy.open(dest.target);
+  proxy.judge = ({ name }) => (name === "running" ? "cut" : "pass");
+  const migrationId = await source.migrate(proxy.address);
+  await source.report(migrationId);
+  await dest.guestWhere(({ state }) => state === "running");
+  await assertStandsStill(source, () => dest.progress(100));
+  await assertUnmoved(dest);
+});
+
+test("a destination that dies at the switchover for good leaves the guest in doubt, paused", async () => {
+  await using dest = await Daemon.dest();
+  await using source = await halfIdleSource("--ask-for", "1");
+  await using proxy = await Proxy.open(dest.target);
+  let died: Promise<unknown> = Promise.resolve();
+  proxy.judge = ({ name }) => {
+    if (name !== "switchover") return "pass";
+    died = dest.kill();
+    return "cut";
+  };
+  const migrationId = await source.migrate(proxy.address);
+  await source.phase("inDoubt", migrationId);
+  await assertStandsStill(source, () => source.report(migrationId));
+  await died;
+  const report = await source.report(migrationId);
+  assert.equal(report.outcome, "inDoubt");
+  assert.equal((await source.guest()).state, "inDoubt");
+  // Only a person can know that it runs nowhere else.
+  await source.resume();
+  await source.progress(1000);
+  await assertUnmoved(source);
+});
+
+test("a destination that comes back never having had the guest gives it back", async () => {
+  const stateDirectory = freshFolder();
+  await using dest = await Daemon.dest("--state-dir", stateDirectory);
+  await using source = await halfIdleSource();
+  await using proxy = await Proxy.open(dest.target);
+  let died: Promise<unknown> = Promise.resolve();
+  proxy.judge = ({ name }) => {
+    if (name !== "switchover") return "pass";
+    died = dest.kill();
+    return "cut";
+  };
+  const migrationId = await source.migrate(proxy.address);
+  await source.phase("inDoubt", migrationId);
+  await assertStandsStill(source, () => died);
+  await using again = await restart(dest, stateDirectory);
+  const report = await source.report(migrationId);
+  assert.equal(report.outcome, "failed");
+  assert.equal(lastRecord(stateDirectory), "2 refused");
+  await source.progress(1000);
+  await assertUnmoved(source);
+  assert.deepEqual((await again.status()).guests, []);
+});
+
+test("a destination that comes back without the guest that ran there says that it is lost", async () => {
+  const stateDirectory = freshFolder();
+  await using dest = await Daemon.dest("--state-dir", stateDirectory);
+  await using source = await halfIdleSource();
+  await using proxy = await Proxy.open(dest.target);
+  let died: Promise<unknown> = Promise.resolve();
+  proxy.judge = ({ name }) => {
+    if (name !== "running") return "pass";
+    died = dest.kill();
+    return "cut";
+  };
+  const migrationId = await source.migrate(proxy.address);
+  await source.phase("inDoubt", migrationId);
+  await died;
+  assert.equal(lastRecord(stateDirectory), "2 running");
+  await using again = await restart(dest, stateDirectory);
+  await assertStandsStill(source, () => source.report(migrationId));
+  assert.equal((await source.report(migrationId)).outcome, "inDoubt");
+  assert.equal((await source.guest()).state, "inDoubt");
+  assert.deepEqual((await again.status()).guests, [], "a restarted host started a guest by itself");
+});
+
+test("a source that dies in stage three leaves the guest running, stranded, and that is said", async () => {
+  await using dest = await Daemon.dest();
+  await using source = await halfIdleSource();
+  const migrationId = await source.migrate(dest, SLOW);
+  await dest.phase("filling", migrationId);
+  await source.kill();
+  await dest.phase("stranded", migrationId);
+  assert.equal((await dest.guest()).state, "stranded");
+  await dest.progress(1000);
+  const [error, ...others] = dest.of("error");
+  assert.deepEqual(others, []);
+  assert.equal(error?.migrationId, migrationId);
+  assert.equal(error.code, "CONNECTION_LOST");
+});
+
+/** The body of a page frame with one bit of its last page flipped. */
+function flipped({ frame }: Passage): { readonly body: Uint8Array } {
+  const body = frame.body.slice();
+  body[body.length - 1]! ^= 1;
+  return { body };
+}
+
+/** Whether the frame brings pages with contents, in stage one or in stage three. */
+function bringsPages({ name, frame }: Passage, stage: 1 | 3): boolean {
+  if (name !== "PAGES" || (frame.flags === PURPOSE.PASS) !== (stage === 1)) return false;
+  return readPagesHead(frame.body, frame.bodyBytes).dataPages > 0;
+}
+
+test("a page that changes on its way in stage one is sent again", async () => {
+  await using dest = await Daemon.dest();
+  await using source = await Daemon.source("idle", ...MEMORY);
+  await using proxy = await Proxy.open(dest.target);
+  let flips = 0;
+  proxy.judge = (passage) => (bringsPages(passage, 1) && ++flips === 5 ? flipped(passage) : "pass");
+  const report = await source.move(proxy.address);
+  assert.equal(report.outcome, "completed");
+  const { torn, dirty, stageThree } = report.pages;
+  assert.deepEqual([torn, dirty, stageThree], [1, 1, 1]);
+  assert.equal(report.verified.mismatches, 0);
+  await assertUnmoved(dest);
+});
+
+test("a page that changes on its way in stage three is asked for once more", async () => {
+  await using dest = await Daemon.dest();
+  await using source = await Daemon.source(WRITER, ...MEMORY);
+  await using proxy = await Proxy.open(dest.target);
+  let flips = 0;
+  proxy.judge = (passage) => (bringsPages(passage, 3) && ++flips === 2 ? flipped(passage) : "pass");
+  const report = await source.move(proxy.address, SLOW);
+  assert.equal(report.outcome, "completed");
+  assert.equal(report.verified.mismatches, 1);
+  await assertUnmoved(dest);
+});
+
+test("a page that comes wrong twice in stage three is never shown to the guest", async () => {
+  await using dest = await Daemon.dest();
+  await using source = await halfIdleSource();
+  await using proxy = await Proxy.open(dest.target);
+  proxy.judge = (passage) => (bringsPages(passage, 3) ? flipped(passage) : "pass");
+  const migrationId = await source.migrate(proxy.address, SLOW);
+  const report = await source.report(migrationId);
+  assert.equal(report.outcome, "stranded");
+  await dest.phase("stranded", migrationId);
+  const [error, ...others] = dest.of("error");
+  assert.deepEqual(others, []);
+  assert.equal(error?.code, "PAGE_CORRUPT");
+  await assertStandsStill(source, () => dest.progress(1000));
+});
+
+test("a link that stalls for a while only delays the migration", async () => {
+  await using dest = await Daemon.dest();
+  await using source = await Daemon.source(WRITER, ...MEMORY);
+  await using proxy = await Proxy.open(dest.target);
+  const migrationId = await source.migrate(proxy.address, SLOW);
+  await proxy.passage("PAGES");
+  proxy.stall();
+  await source.progress(20_000);
+  proxy.unstall();
+  assert.equal((await source.report(migrationId)).outcome, "completed");
+  await assertUnmoved(dest);
+});
+
+/** Starts a host with that journal at the address of one that has died. */
+function restart(dead: Daemon, stateDirectory: string): Promise<Daemon> {
+  return Daemon.start(["dest", "--listen", dead.address, "--state-dir", stateDirectory]);
+}

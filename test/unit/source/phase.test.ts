@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { Failure } from "../../../src/failure.js";
+import { OUTCOMES } from "../../../src/protocol/report.js";
+import {
+  advance,
+  type SourceEvent,
+  type SourcePhase,
+  stageOf,
+  tell,
+  wirePhase,
+} from "../../../src/source/phase.js";
+import "../../seed.js";
+
+const failure: Failure = { code: "SESSION_UNKNOWN" };
+const earlier: Failure = { code: "TOKEN_WRONG" };
+
+const EVENTS = {
+  welcomed: { type: "welcomed" },
+  passEnded: { type: "passEnded" },
+  prepared: { type: "prepared" },
+  paused: { type: "paused" },
+  running: { type: "running" },
+  complete: { type: "complete" },
+  summarized: { type: "summarized" },
+  cancel: { type: "cancel", by: "a person" },
+  failed: { type: "failed", failure },
+  ownerRunning: { type: "owner", answer: "running" },
+  ownerRefused: { type: "owner", answer: "refused" },
+  ownerLost: { type: "owner", answer: "lost" },
+  unanswered: { type: "unanswered" },
+} as const satisfies Record<string, SourceEvent>;
+type EventName = keyof typeof EVENTS;
+
+const PHASES = {
+  greeting: { name: "greeting" },
+  copying: { name: "copying", passEnded: false, prepared: false },
+  copyingPassed: { name: "copying", passEnded: true, prepared: false },
+  copyingPrepared: { name: "copying", passEnded: false, prepared: true },
+  pausing: { name: "pausing" },
+  switchingOver: { name: "switchingOver" },
+  inDoubt: { name: "inDoubt", cause: earlier },
+  draining: { name: "draining" },
+  observing: { name: "observing" },
+  ended: { name: "ended", outcome: "failed", cause: earlier },
+} as const satisfies Record<string, SourcePhase>;
+type PhaseName = keyof typeof PHASES;
+
+/**
+ * The whole machine, written down by hand: phase, event, then the phase that follows and what is done, in
+ * order. Whatever does not stand here changes nothing.
+ */
+const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
+  greeting: {
+    welcomed: "copying: copy",
+    cancel: "ended cancelled CANCELLED: report close",
+    failed: "ended failed SESSION_UNKNOWN: report close",
+  },
+  copying: {
+    passEnded: "copying:",
+    prepared: "copying:",
+    cancel: "ended cancelled CANCELLED: report close",
+    failed: "ended failed SESSION_UNKNOWN: report close",
+  },
+  copyingPassed: {
+    passEnded: "copying:",
+    prepared: "pausing: pause",
+    cancel: "ended cancelled CANCELLED: report close",
+    failed: "ended failed SESSION_UNKNOWN: report close",
+  },
+  copyingPrepared: {
+    passEnded: "pausing: pause",
+    prepared: "copying:",
+    cancel: "ended cancelled CANCELLED: report close",
+    failed: "ended failed SESSION_UNKNOWN: report close",
+  },
+  pausing: {
+    paused: "switchingOver: sendSwitchover",
+    cancel: "ended cancelled CANCELLED: keepGuest report close",
+    failed: "ended failed SESSION_UNKNOWN: keepGuest report close",
+  },
+  // The point of no return: from here on only the destination's word gives the guest back.
+  switchingOver: {
+    running: "draining: push",
+    failed: "inDoubt: close ask",
+  },
+  inDoubt: {
+    ownerRunning: "ended stranded TOKEN_WRONG: report close",
+    ownerRefused: "ended failed TOKEN_WRONG: keepGuest report close",
+    ownerLost: "ended inDoubt TOKEN_WRONG: report close",
+    unanswered: "ended inDoubt TOKEN_WRONG: report close",
+  },
+  draining: {
+    complete: "observing: release",
+    failed: "ended stranded SESSION_UNKNOWN: report close",
+  },
+  observing: {
+    summarized: "ended completed: report close",
+    failed: "ended completed: report close",
+  },
+  ended: {},
+};
+
+/** A step as the table writes it. */
+function step(phase: SourcePhase, event: SourceEvent): string {
+  const [next, effects] = advance(phase, event);
+  const end =
+    next.name === "ended" ? ` ${next.outcome}${next.cause ? ` ${next.cause.code}` : ""}` : "";
+  return [`${next.name}${end}:`, ...effects.map(({ type }) => type)].join(" ");
+}
+
+for (const [phaseName, phase] of Object.entries(PHASES)) {
+  test(`a source in phase ${phaseName} does what the table says, for every event`, () => {
+    for (const [eventName, event] of Object.entries(EVENTS)) {
+      const expected = TABLE[phaseName as PhaseName][eventName as EventName];
+      if (expected !== undefined) {
+        assert.equal(step(phase, event), expected, eventName);
+      } else {
+        const [next, effects] = advance(phase, event);
+        assert.equal(next, phase, `${eventName} changed the phase`);
+        assert.deepEqual(effects, [], eventName);
+      }
+    }
+  });
+}
+
+test("a source remembers both halves of stage one, whichever ends first", () => {
+  for (const order of [
+    ["passEnded", "prepared"],
+    ["prepared", "passEnded"],
+  ] as const) {
+    let phase: SourcePhase = PHASES.copying;
+    for (const name of order) [phase] = advance(phase, EVENTS[name]);
+    assert.equal(phase.name, "pausing");
+  }
+});
+
+test("a source closes a broken switchover without a word, and tells why in every other failure", () => {
+  const closings = (phase: SourcePhase) =>
+    advance(phase, EVENTS.failed)[1].flatMap((it) => (it.type === "close" ? [it.cause] : []));
+  // What it said might reach a destination that runs the guest by now.
+  assert.deepEqual(closings(PHASES.switchingOver), [null]);
+  for (const name of ["greeting", "copying", "pausing", "draining"] as const) {
+    assert.deepEqual(closings(PHASES[name]), [failure], name);
+  }
+});
+
+test("after the point of no return only a refusal gives the guest back, whatever happens", () => {
+  const events = fc.array(fc.constantFrom(...Object.values(EVENTS)), { maxLength: 40 });
+  fc.assert(
+    fc.property(events, (all: readonly SourceEvent[]) => {
+      let phase: SourcePhase = { name: "greeting" };
+      let handedOver = false;
+      const done: string[] = [];
+      for (const event of all) {
+        const [next, effects] = advance(phase, event);
+        for (const { type } of effects) {
+          done.push(type);
+          if (type === "sendSwitchover") handedOver = true;
+          if (type !== "keepGuest" || !handedOver) continue;
+          assert.deepEqual(event, EVENTS.ownerRefused);
+          assert.equal(phase.name, "inDoubt");
+        }
+        if (phase.name === "ended") assert.equal(next, phase);
+        phase = next;
+      }
+      const count = (type: string) => done.filter((it) => it === type).length;
+      assert.ok(count("keepGuest") + count("release") <= 1, "a guest has one fate");
+      assert.equal(count("report"), phase.name === "ended" ? 1 : 0);
+      // It was told to stop before it was handed over, and copied before it was told to stop.
+      assert.deepEqual(
+        done.filter((it) => ["copy", "pause", "sendSwitchover", "push", "release"].includes(it)),
+        ["copy", "pause", "sendSwitchover", "push", "release"].slice(0, orderedLength(done)),
+      );
+    }),
+  );
+});
+
+/** How far a migration came, of its five steps. */
+function orderedLength(done: readonly string[]): number {
+  const steps = ["copy", "pause", "sendSwitchover", "push", "release"];
+  return steps.filter((it) => done.includes(it)).length;
+}
+
+test("every phase of a source has a place on the wire, a stage and a sentence", () => {
+  const places = Object.values(PHASES).map((phase) => [
+    ...[phase.name, wirePhase(phase), stageOf(phase)],
+  ]);
+  assert.deepEqual(places, [
+    ["greeting", "greeting", null],
+    ["copying", "copying", 1],
+    ["copying", "copying", 1],
+    ["copying", "copying", 1],
+    ["pausing", "copying", 2],
+    ["switchingOver", "switchover", 2],
+    ["inDoubt", "switchover", null],
+    ["draining", "draining", 3],
+    ["observing", "observing", null],
+    ["ended", "observing", null],
+  ]);
+  const ends = OUTCOMES.map((outcome): SourcePhase => ({ name: "ended", outcome, cause: failure }));
+  const sentences = [...Object.values(PHASES), ...ends].map(tell);
+  assert.ok(sentences.every((text) => text.length > 10));
+  assert.equal(new Set(ends.map(tell)).size, OUTCOMES.length);
+});

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { MAX_DATA_PAGES } from "../../../src/protocol/limits.js";
+import { pagesPerFrame, RateLimit } from "../../../src/source/rate-limit.js";
+
+const RATE = 10_000_000;
+const FRAME = 50_000;
+/** What is made up for after a pause, at most. */
+const BURST_MS = 2;
+
+/** Time that passes only when told to, for the clock and for timers alike. */
+class FakeTime {
+  nowMs = 1000;
+
+  constructor(private readonly context: TestContext) {
+    context.mock.timers.enable({ apis: ["setTimeout"] });
+  }
+
+  readonly clock = { nowMs: () => this.nowMs };
+
+  async pass(ms: number): Promise<void> {
+    for (let step = 0; step < ms; step += 1) {
+      await settle();
+      this.nowMs += 1;
+      this.context.mock.timers.tick(1);
+    }
+    await settle();
+  }
+}
+
+/** Lets everything go on that waits for nothing but its turn. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+}
+
+/** Sends frames without end; `sent` grows as they leave. */
+function startSender(limit: RateLimit, sent: { bytes: number }): void {
+  const send = async () => {
+    for (;;) {
+      await limit.ready();
+      limit.charge(FRAME);
+      sent.bytes += FRAME;
+    }
+  };
+  void send();
+}
+
+test("all senders together keep to the rate, and use all of it", async (context) => {
+  const time = new FakeTime(context);
+  const state = RateLimit.createState();
+  const sent = { bytes: 0 };
+  const senders = 3;
+  for (let sender = 0; sender < senders; sender += 1) {
+    startSender(new RateLimit(state, RATE, time.clock), sent);
+  }
+  for (const ms of [1, 10, 100, 1000]) {
+    const before = { ...sent };
+    await time.pass(ms);
+    const allowed = (RATE * (ms + BURST_MS)) / 1000 + senders * FRAME;
+    assert.ok(sent.bytes - before.bytes <= allowed, `${String(sent.bytes)} bytes by ${String(ms)}`);
+  }
+  assert.ok(sent.bytes >= RATE * 1.111 * 0.98, `only ${String(sent.bytes)} bytes were sent`);
+});
+
+test("time in which nothing was sent is not saved up", async (context) => {
+  const time = new FakeTime(context);
+  const limit = new RateLimit(RateLimit.createState(), RATE, time.clock);
+  limit.charge(FRAME);
+  await time.pass(10_000);
+  const sent = { bytes: 0 };
+  startSender(limit, sent);
+  await time.pass(10);
+  assert.ok(sent.bytes <= (RATE * (10 + BURST_MS)) / 1000 + FRAME, String(sent.bytes));
+});
+
+test("one large frame is paid for before the next leaves", async (context) => {
+  const time = new FakeTime(context);
+  const limit = new RateLimit(RateLimit.createState(), RATE, time.clock);
+  limit.charge(RATE);
+  let isReady = false;
+  void limit.ready().then(() => (isReady = true));
+  await time.pass(1000 - BURST_MS - 1);
+  assert.equal(isReady, false);
+  await time.pass(BURST_MS + 1);
+  assert.equal(isReady, true);
+});
+
+test("without a limit nothing waits", async (context) => {
+  const time = new FakeTime(context);
+  const limit = new RateLimit(RateLimit.createState(), undefined, time.clock);
+  limit.charge(2 ** 40);
+  await limit.ready();
+});
+
+test("a frame at a limited rate is short, but never empty nor larger than may be", () => {
+  assert.equal(pagesPerFrame(undefined), MAX_DATA_PAGES);
+  assert.equal(pagesPerFrame(1), 1);
+  assert.equal(pagesPerFrame(1e12), MAX_DATA_PAGES);
+  const pages = pagesPerFrame(RATE);
+  assert.ok(pages > 1 && pages * 4096 <= RATE * 0.02, String(pages));
+});
