@@ -1,8 +1,7 @@
 import { cpus, release } from "node:os";
-import { formatBytes } from "../../src/units.js";
 
 /** One figure of a benchmark: what was measured, over how many runs. */
-export interface Figure {
+interface Figure {
   readonly row: string;
   readonly metric: string;
   readonly unit: string;
@@ -62,12 +61,8 @@ function digits(value: number): string {
 }
 
 /** Processor, cores, kernel and Node.js, as a figure needs them to mean anything. */
-export function machine(): string {
+function machine(): string {
   const [first] = cpus();
   const cores = `${String(cpus().length)} × ${first?.model.trim() ?? "unknown processor"}`;
   return `${cores}, Linux ${release()}, Node.js ${process.version}`;
-}
-
-export function gib(bytes: number): string {
-  return formatBytes(bytes).replace(" ", "");
 }

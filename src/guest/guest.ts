@@ -3,7 +3,7 @@ import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import { Worker } from "node:worker_threads";
 import { type Failure, MigrationError } from "../failure.js";
 import type { GuestRam } from "../memory/ram.js";
-import { QUIESCENT, REQUEST, VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import { QUIESCENT, VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import type { GuestOptions } from "./program.js";
 import type { FaultLine, VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 
@@ -130,10 +130,12 @@ export class Guest {
     }
   }
 
-  /** Stops every vCPU at a safepoint; resolves with the time when the last one stood. */
+  /**
+   * Stops every vCPU of a running guest at a safepoint; resolves with the time when the last one stood.
+   */
   async pause(): Promise<CpuStates & { readonly pausedMs: number }> {
     const paused = this.vcpus.map((thread) => thread.next("paused"));
-    this.request(REQUEST.PAUSE);
+    this.nextRequest();
     const all = await Promise.all(paused);
     return {
       cpus: all.map((it) => it.cpu),
@@ -142,9 +144,9 @@ export class Guest {
     };
   }
 
-  /** Lets a paused guest go on. */
+  /** Lets a paused guest go on. For a guest whose `pause` has resolved. */
   resume(): void {
-    this.request(REQUEST.RUN);
+    this.nextRequest();
   }
 
   /** Operations of all vCPUs since birth. To be read at least once a second while the guest runs. */
@@ -175,10 +177,11 @@ export class Guest {
     await Promise.all(this.vcpus.map((thread) => thread.terminate()));
   }
 
-  private request(value: number): void {
+  /** Pause and run alternate: see `isPause`. */
+  private nextRequest(): void {
     this.vcpus.forEach((_, vcpu) => {
       const at = this.word(vcpu, "REQUEST");
-      Atomics.store(this.ram.words, at, value);
+      Atomics.add(this.ram.words, at, 1);
       Atomics.notify(this.ram.words, at);
     });
   }
@@ -272,7 +275,7 @@ function stopAll(ram: GuestRam, gone: number): void {
   Atomics.store(ram.words, at, QUIESCENT);
   Atomics.notify(ram.words, at);
   for (let vcpu = 0; vcpu < ram.vcpuCount; vcpu += 1) {
-    Atomics.store(ram.words, vcpuWords(vcpu) + VCPU_WORDS.REQUEST, REQUEST.PAUSE);
+    Atomics.or(ram.words, vcpuWords(vcpu) + VCPU_WORDS.REQUEST, 1);
   }
 }
 

@@ -4,7 +4,7 @@ import { AtomicPageBitmap } from "../memory/bitmap.js";
 import { EpochMember } from "../memory/epoch.js";
 import { GuestRam } from "../memory/ram.js";
 import { TrackedMemory, type VcpuWaits } from "../memory/tracked-memory.js";
-import { REQUEST, VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import { isPause, VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import { Pacer } from "./pacer.js";
 import type { GuestProgram } from "./program.js";
 import type { VcpuReport, VcpuSeat } from "./vcpu-contract.js";
@@ -61,8 +61,9 @@ export class Vcpu implements VcpuWaits {
     this.epoch.rejoin();
     for (;;) {
       this.epoch.acknowledge();
-      if (Atomics.load(this.words, this.base + VCPU_WORDS.REQUEST) === REQUEST.PAUSE) {
-        this.park(cpu, operations);
+      const request = this.request();
+      if (isPause(request)) {
+        this.park(request, cpu, operations);
         isFirst = true;
         slice = 1;
       }
@@ -114,9 +115,7 @@ export class Vcpu implements VcpuWaits {
     try {
       for (;;) {
         const leftMs = endMs - monotonicClock.nowMs();
-        if (Atomics.load(this.words, this.base + VCPU_WORDS.REQUEST) !== REQUEST.RUN) {
-          return "interrupted";
-        }
+        if (isPause(this.request())) return "interrupted";
         const sliceMs = Math.max(0, Math.min(leftMs, FUTEX_SLICE_MS));
         const outcome = Atomics.wait(words, index, expected, sliceMs);
         if (outcome !== "timed-out") return outcome;
@@ -128,21 +127,26 @@ export class Vcpu implements VcpuWaits {
   }
 
   /** Stands still until the host lets it run, with its state handed over. */
-  private park(cpu: object, operations: number): void {
+  private park(request: number, cpu: object, operations: number): void {
     const at = this.base + VCPU_WORDS.REQUEST;
     this.epoch.quiesce();
     this.report({ type: "paused", cpu, operations, pausedMs: monotonicClock.nowMs() });
-    while (Atomics.load(this.words, at) === REQUEST.PAUSE) {
-      Atomics.wait(this.words, at, REQUEST.PAUSE);
-    }
+    // Until the next request, whatever it is: resumed and paused again at once, it reports once more.
+    while (Atomics.load(this.words, at) === request) Atomics.wait(this.words, at, request);
     this.epoch.rejoin();
     this.pacer.restart();
   }
 
   private sleep(ms: number): void {
+    const request = this.request();
+    if (isPause(request)) return;
     this.epoch.quiesce();
-    Atomics.wait(this.words, this.base + VCPU_WORDS.REQUEST, REQUEST.RUN, ms);
+    Atomics.wait(this.words, this.base + VCPU_WORDS.REQUEST, request, ms);
     this.epoch.rejoin();
+  }
+
+  private request(): number {
+    return Atomics.load(this.words, this.base + VCPU_WORDS.REQUEST);
   }
 }
 

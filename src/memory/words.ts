@@ -13,7 +13,7 @@ export const GUEST_WORDS = {
 export const VCPU_WORDS = {
   /** vCPU: the last epoch that it acknowledged at a safepoint, or `QUIESCENT`. */
   ACKNOWLEDGED: 0,
-  /** Host: what it asks of the vCPU, one of `REQUEST`. The vCPU looks at each safepoint. */
+  /** Host: counts what it asked of the vCPU: see `isPause`. The vCPU looks at each safepoint. */
   REQUEST: 1,
   /** vCPU: operations since its thread started, modulo 2^32. */
   OPERATIONS: 2,
@@ -27,7 +27,13 @@ export const VCPU_WORDS = {
   PREPULL_HITS: 6,
 } as const;
 
-export const REQUEST = { RUN: 0, PAUSE: 1 } as const;
+/**
+ * Requests alternate: even ones let the vCPU run, odd ones pause it. They are counted, so that a vCPU which
+ * wakes late does not take a new pause for the old one.
+ */
+export function isPause(request: number): boolean {
+  return (request & 1) === 1;
+}
 
 const GUEST_BLOCK = 16;
 /** 64 bytes, a cache line: vCPUs do not slow each other by writing next to one another. */

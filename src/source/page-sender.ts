@@ -73,6 +73,9 @@ export class PageSender {
     const address = page * PAGE_BYTES;
     if (this.kernel.isZeroPage(address) === 1) {
       this.table.add(page, RUN_KIND.ZERO);
+      // What the destination holds now is no longer what the checksum was of.
+      checksums[page * 2] = 0;
+      checksums[page * 2 + 1] = 0;
       this.zeroPages += 1;
       return;
     }
@@ -81,6 +84,7 @@ export class PageSender {
     const isUnchanged =
       mayBeUnchanged &&
       sends[page] !== 0 &&
+      (low !== 0 || high !== 0) &&
       checksums[page * 2] === low &&
       checksums[page * 2 + 1] === high &&
       !resend.has(page);
@@ -90,7 +94,7 @@ export class PageSender {
     }
     checksums[page * 2] = low;
     checksums[page * 2 + 1] = high;
-    sends[page] = (sends[page] ?? 0) + 1;
+    sends[page] = Math.min((sends[page] ?? 0) + 1, 255);
     this.table.add(page, RUN_KIND.DATA, low, high);
   }
 

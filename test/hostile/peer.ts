@@ -23,7 +23,7 @@ import { PROTOCOL_VERSION } from "../../src/protocol/version.js";
 import type { Address } from "../../src/transport/address.js";
 import { DEADLINE_MS } from "../process/daemon.js";
 
-export const RAM_BYTES = 64 * 1024;
+const RAM_BYTES = 64 * 1024;
 export const PAGE_COUNT = RAM_BYTES / 4096;
 
 /** One end of a connection, in the hand of a test: says what it likes, when it likes. */

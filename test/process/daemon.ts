@@ -168,7 +168,7 @@ export class Tristage implements AsyncDisposable {
 }
 
 /** What a control endpoint answered that did not do as it was told. */
-export class ControlRefusal extends Error {
+class ControlRefusal extends Error {
   constructor(
     readonly status: number,
     readonly code: string,

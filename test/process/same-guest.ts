@@ -4,7 +4,7 @@ import type { GuestDigest } from "../../src/host/events.js";
 import type { Daemon } from "./daemon.js";
 
 /** The identity that this guest would have after as many operations if it had never moved. */
-export function unmoved(digest: GuestDigest): Promise<GuestIdentity> {
+function unmoved(digest: GuestDigest): Promise<GuestIdentity> {
   const { guestId, guest, program, options, memoryBytes, operations } = digest;
   const spec = { guestId, name: guest, program, programSha256: null, options };
   const vcpuCount = operations.length;

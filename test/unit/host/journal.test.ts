@@ -55,7 +55,7 @@ test("a record is in the file before write returns", (context) => {
   });
 });
 
-test("a record is on disk before write returns", (context) => {
+test("every record but running is on disk before write returns", (context) => {
   const sync = context.mock.method(fs, "fdatasyncSync");
   syncBuiltinESMExports();
   context.after(() => {
@@ -63,10 +63,30 @@ test("a record is on disk before write returns", (context) => {
     syncBuiltinESMExports();
   });
   opened(folder(context), (journal) => {
+    journal.write("a", 2, "prepared");
+    assert.equal(sync.mock.callCount(), 1);
+    // The guest stands still: the kernel has it, and the disk follows.
     journal.write("a", 2, "running");
     assert.equal(sync.mock.callCount(), 1);
     journal.write("a", 2, "released");
     assert.equal(sync.mock.callCount(), 2);
+  });
+});
+
+test("after another boot of the machine, prepared may have lost what followed it", (context) => {
+  const directory = folder(context);
+  opened(directory, (journal) => {
+    journal.write("a", 2, "prepared");
+  });
+  opened(directory, (journal) => {
+    assert.equal(journal.find("a", 2), "prepared");
+  });
+  const text = readFileSync(fileIn(directory), "utf8");
+  writeFileSync(fileIn(directory), text.replace(/"boot":"[^"]*"/, '"boot":"another"'));
+  opened(directory, (journal) => {
+    assert.equal(journal.find("a", 2), "uncertain");
+    journal.write("a", 2, "refused");
+    assert.equal(journal.find("a", 2), "refused");
   });
 });
 
