@@ -365,8 +365,14 @@ export class Incoming {
 
   private close(failure: Failure | null): void {
     clearInterval(this.progressTimer);
-    if (failure === null) this.control.close();
-    else this.control.fail(failure);
+    const closed = failure === null ? this.control.close() : this.control.fail(failure);
+    // The channels last: a channel that breaks before its reason is known would be taken for the reason.
+    void closed.then(() => {
+      this.closeChannels();
+    });
+  }
+
+  private closeChannels(): void {
     for (const worker of this.channels.values()) {
       worker.removeAllListeners();
       void worker.terminate();

@@ -85,7 +85,7 @@ export class Arrivals {
       control.send("welcome", { version: PROTOCOL_VERSION, hostId: this.context.hostId });
     } catch (error) {
       if (!(error instanceof MigrationError)) throw error;
-      control.fail(error.failure);
+      void control.fail(error.failure);
       this.context.emitError(error.failure, hello.migrationId);
     }
   }

@@ -39,7 +39,7 @@ async function askOnce(
     return await new Promise((resolve) => {
       const settle = (answer: OwnerAnswer | undefined) => {
         clearTimeout(timer);
-        control.close();
+        void control.close();
         resolve(answer);
       };
       const timer = setTimeout(settle, ANSWER_TIMEOUT_MS, undefined);

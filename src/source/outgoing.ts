@@ -3,10 +3,9 @@ import type { Clock } from "../clock.js";
 import { type Failure, failureOf } from "../failure.js";
 import type { CpuStates, Guest } from "../guest/guest.js";
 import type { ThroughputRecorder } from "../guest/throughput.js";
-import { PageBitmap } from "../memory/bitmap.js";
-import { everyPage, PAGE_BYTES } from "../memory/geometry.js";
+import type { PageBitmap } from "../memory/bitmap.js";
+import { PAGE_BYTES } from "../memory/geometry.js";
 import { openEpoch } from "../memory/epoch.js";
-import { EpochTracker } from "../memory/tracker.js";
 import { encodeMessage, packCpu } from "../protocol/codec.js";
 import { type Message, peerFailure } from "../protocol/messages.js";
 import type { Report } from "../protocol/report.js";
@@ -16,6 +15,7 @@ import { connect } from "../transport/connect.js";
 import { ControlConnection } from "../transport/control-connection.js";
 import { askOwner } from "./ask.js";
 import { ChannelPool } from "./channel-pool.js";
+import { DirtySet } from "./dirty-set.js";
 import { Drain } from "./drain.js";
 import type { EpochOpening } from "./epoch-history.js";
 import { Measurements, type OutgoingProgress } from "./measurements.js";
@@ -70,8 +70,8 @@ export class Outgoing {
   phase: SourcePhase = { name: "greeting" };
   private readonly session = new Uint8Array(randomBytes(32));
   private readonly tables: MigrationTables;
-  private readonly tracker: EpochTracker;
-  private readonly dirty: PageBitmap;
+  private readonly dirtySet: DirtySet;
+  private dirty: PageBitmap | undefined;
   private readonly measured: Measurements;
   private control: ControlConnection | undefined;
   private readonly pool: ChannelPool;
@@ -90,8 +90,7 @@ export class Outgoing {
   ) {
     const { pageCount } = guest.ram;
     this.tables = MigrationTables.create(pageCount, RateLimit.createState());
-    this.tracker = new EpochTracker(guest.ram, this.tables.handle.marks);
-    this.dirty = PageBitmap.empty(pageCount);
+    this.dirtySet = new DirtySet(guest.ram, this.tables);
     this.pool = this.createPool();
     this.measured = new Measurements(host.clock.nowMs(), guest, throughput, this.tables);
   }
@@ -289,7 +288,7 @@ export class Outgoing {
 
   /** Stage two begins: the journal knows before the guest stops, so the pause does not wait for the disk. */
   private async pause(): Promise<void> {
-    this.rehearse();
+    this.dirtySet.rehearse();
     this.host.journalHandover(this.options.generation);
     this.measured.note({ pauseMs: this.host.clock.nowMs() });
     this.paused = await this.guest.pause();
@@ -297,31 +296,11 @@ export class Outgoing {
     this.happen({ type: "paused" });
   }
 
-  /**
-   * Collects and encodes once while the guest still runs: code that runs for the first time is compiled
-   * as it runs, and the guest need not wait for that.
-   */
-  private rehearse(): void {
-    const dirty = PageBitmap.empty(this.guest.ram.pageCount);
-    this.collect(dirty);
-    const generation = 1;
-    encodeMessage(
-      "switchover",
-      { generation, cpus: [], operations: [], dirty: dirty.toBytes() },
-      0,
-    );
-  }
-
-  private collect(dirty: PageBitmap): void {
-    this.tracker.written(everyPage(this.guest.ram.byteLength), dirty);
-    this.tables.resend.addTo(dirty);
-  }
-
   private sendSwitchover(): void {
-    const { paused, dirty } = this;
+    const { paused } = this;
     if (paused === undefined) return;
-    // Every vCPU stands, and its last stamp happened before it said so: the set is exact.
-    this.collect(dirty);
+    const dirty = this.dirtySet.collect();
+    this.dirty = dirty;
     this.tables.allowRequests();
     this.control?.send("switchover", {
       generation: this.options.generation,
@@ -339,9 +318,10 @@ export class Outgoing {
 
   /** Stage three. */
   private push(): void {
-    const { options } = this;
+    const { options, dirty } = this;
+    if (dirty === undefined) return;
     const plan = {
-      dirty: this.dirty,
+      dirty,
       stamps: this.guest.ram.stamps,
       vcpuCount: this.guest.spec.vcpuCount,
       channelCount: options.channels,
@@ -386,12 +366,16 @@ export class Outgoing {
     clearInterval(this.progressTimer);
     clearInterval(this.probeTimer);
     this.drain?.stop();
+    // The channels last: a channel that breaks before its reason is known would be taken for the reason.
+    void this.closeControl(cause).then(() => this.pool.close());
+  }
+
+  private async closeControl(cause: Failure | null): Promise<void> {
     const wasCancelled = this.phase.name === "ended" && this.phase.outcome === "cancelled";
-    if (cause === null) this.control?.close();
+    if (cause === null) await this.control?.close();
     else if (wasCancelled && cause.code === "CANCELLED") {
       this.control?.send("cancel", { by: cause.by });
-      this.control?.close();
-    } else this.control?.fail(cause);
-    void this.pool.close();
+      await this.control?.close();
+    } else await this.control?.fail(cause);
   }
 }

@@ -12,6 +12,8 @@ const PING_INTERVAL_MS = 50;
 /** Control messages are few and small, so a link that is merely busy still carries one in this time. */
 const SILENCE_LIMIT_MS = 10_000;
 
+const CLOSE_LIMIT_MS = 1000;
+
 export interface ControlHandler {
   /** Where this side stands, for the check of each message. */
   phase(): WirePhase;
@@ -84,20 +86,22 @@ export class ControlConnection {
     this.sequence = nextSequence(this.sequence);
   }
 
-  /** Tells the other side why, then closes. */
-  fail(failure: Failure): void {
+  /** Tells the other side why, then closes as `close` does. */
+  fail(failure: Failure): Promise<void> {
     this.send("failed", { code: failure.code, text: describe(failure) });
-    this.close();
+    return this.close();
   }
 
-  /** Sends what is queued, then closes. Idempotent. */
-  close(): void {
+  /** Sends what is queued, then closes; idempotent. Resolves when the other side has closed as well. */
+  close(): Promise<void> {
     this.ended = true;
     clearInterval(this.timer);
     this.socket.end();
     // A peer that never closes its side must not keep ours open.
-    this.socket.setTimeout(1000, () => this.socket.destroy());
+    this.socket.setTimeout(CLOSE_LIMIT_MS, () => this.socket.destroy());
     this.socket.unref();
+    if (this.socket.closed) return Promise.resolve();
+    return new Promise((resolve) => this.socket.once("close", resolve));
   }
 
   private receive(chunk: Uint8Array): void {
@@ -110,7 +114,7 @@ export class ControlConnection {
     } catch (error) {
       if (!(error instanceof MigrationError)) throw error;
       this.cause = error.failure;
-      this.fail(error.failure);
+      void this.fail(error.failure);
       this.handler?.lost(error.failure);
     }
   }

@@ -55,7 +55,7 @@ test("a peer that falls silent is given up after ten seconds, and not before", a
   let nowMs = 0;
   const control = new ControlConnection(socket, "dest", { nowMs: () => nowMs });
   context.after(() => {
-    control.close();
+    void control.close();
   });
   const lost: Failure[] = [];
   const pings = once(accepted, "data");
