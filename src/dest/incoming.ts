@@ -7,6 +7,7 @@ import type { FaultLine } from "../guest/vcpu-contract.js";
 import type { GuestRam } from "../memory/ram.js";
 import { NEVER } from "../memory/words.js";
 import { type Message, type MessageBody, peerFailure } from "../protocol/messages.js";
+import type { StageProgress } from "../protocol/progress.js";
 import type { Report } from "../protocol/report.js";
 import type { ControlConnection } from "../transport/control-connection.js";
 import { ArrivalTables } from "./arrival-tables.js";
@@ -28,24 +29,13 @@ const PROGRESS_INTERVAL_MS = 200;
 /** Of a long stage three the report keeps the first bins; see the limit of `summary`. */
 const MAX_SUMMARY_BINS = 50_000;
 
-/** How far the stage under way is. */
-export interface IncomingProgress {
-  readonly stage: 1 | 2 | 3;
-  readonly pagesDone: number;
-  readonly pagesTotal: number;
-  /** Page bytes of the whole migration until now. */
-  readonly bytes: number;
-  readonly guestOpsPerSecond: number | null;
-  readonly faults: number;
-}
-
 /** What the host is told, and what it does for an incoming migration. */
 export interface IncomingHost {
   readonly clock: Clock;
   /** That the guest may be handed over from now on, or that it was; see host/journal.ts. */
   journal(kind: "prepared" | "running"): void;
   phaseChanged(phase: DestPhase): void;
-  progressed(progress: IncomingProgress): void;
+  progressed(progress: StageProgress): void;
   guestFailed(failure: Failure): void;
   reported(report: Report): void;
 }

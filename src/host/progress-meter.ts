@@ -1,16 +1,6 @@
 import type { Clock } from "../clock.js";
+import type { StageProgress } from "../protocol/progress.js";
 import type { Direction, ProgressEvent } from "./events.js";
-
-/** How far a stage is, as a migration counts it. */
-export interface StageProgress {
-  readonly stage: 1 | 2 | 3;
-  readonly pagesDone: number;
-  readonly pagesTotal: number;
-  /** Page bytes of the whole migration until now. */
-  readonly bytes: number;
-  readonly guestOpsPerSecond: number | null;
-  readonly faults: number;
-}
 
 /** Makes progress events of counts: rates over the time since the last, and the time that is left. */
 export class ProgressMeter {

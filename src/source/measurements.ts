@@ -2,21 +2,11 @@ import type { Failure } from "../failure.js";
 import type { Guest } from "../guest/guest.js";
 import type { ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
 import type { MessageBody } from "../protocol/messages.js";
+import type { StageProgress } from "../protocol/progress.js";
 import type { Outcome, Report } from "../protocol/report.js";
 import type { ControlConnection } from "../transport/control-connection.js";
 import type { MigrationTables } from "./migration-tables.js";
 import { BEFORE_MS, makeReport, type MigrationTimes } from "./report.js";
-
-/** How far the stage under way is. */
-export interface OutgoingProgress {
-  readonly stage: 1 | 2 | 3;
-  readonly pagesDone: number;
-  readonly pagesTotal: number;
-  /** Page bytes of the whole migration until now. */
-  readonly bytes: number;
-  readonly guestOpsPerSecond: number | null;
-  readonly faults: number;
-}
 
 /** Collects what the report of one outgoing migration is made of, from both hosts. */
 export class Measurements {
@@ -53,7 +43,7 @@ export class Measurements {
     });
   }
 
-  progress(stage: 1 | 2 | 3): OutgoingProgress {
+  progress(stage: 1 | 2 | 3): StageProgress {
     const { counters } = this.tables;
     const isRemote = stage === 3;
     const missing = this.remote?.missingPages ?? this.dirtyPages;

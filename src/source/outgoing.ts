@@ -8,6 +8,7 @@ import { PAGE_BYTES } from "../memory/geometry.js";
 import { openEpoch } from "../memory/epoch.js";
 import { encodeMessage, packCpu } from "../protocol/codec.js";
 import { type Message, peerFailure } from "../protocol/messages.js";
+import type { StageProgress } from "../protocol/progress.js";
 import type { Report } from "../protocol/report.js";
 import { PROTOCOL_VERSION } from "../protocol/version.js";
 import type { Address } from "../transport/address.js";
@@ -18,7 +19,7 @@ import { ChannelPool } from "./channel-pool.js";
 import { DirtySet } from "./dirty-set.js";
 import { Drain } from "./drain.js";
 import type { EpochOpening } from "./epoch-history.js";
-import { Measurements, type OutgoingProgress } from "./measurements.js";
+import { Measurements } from "./measurements.js";
 import { MigrationTables } from "./migration-tables.js";
 import {
   advance,
@@ -59,7 +60,7 @@ export interface OutgoingHost {
   /** That the guest stays here after all. */
   journalKept(generation: number): void;
   phaseChanged(phase: SourcePhase): void;
-  progressed(progress: OutgoingProgress): void;
+  progressed(progress: StageProgress): void;
   /** The destination has everything: forget the guest and free its memory. */
   release(): Promise<void>;
   reported(report: Report): void;

@@ -11,7 +11,8 @@ import { HEADER, keyHash, RECORD, SLOT } from "../../../src/guest/programs/kv-la
 import { openStore, readRecord } from "../../../src/guest/programs/kv-store.js";
 import { textRecords } from "../../../src/guest/programs/kv-text.js";
 import { PAGE_BYTES } from "../../../src/memory/geometry.js";
-import { randomNumbers, seed } from "../../seed.js";
+import { randomNumbers } from "../../random.js";
+import { seed } from "../../seed.js";
 import { BootedGuest } from "./booted-guest.js";
 
 const READ_ONLY: GuestOptions = { mix: "C", theta: "0" };

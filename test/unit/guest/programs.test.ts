@@ -6,7 +6,8 @@ import { BUILTIN_PROGRAMS } from "../../../src/guest/programs/builtin.js";
 import { MAX_VCPUS, PAGE_BYTES } from "../../../src/memory/geometry.js";
 import { packCpu, unpackCpu } from "../../../src/protocol/codec.js";
 import { inRepository } from "../../repository.js";
-import { randomNumbers, seed } from "../../seed.js";
+import { randomNumbers } from "../../random.js";
+import { seed } from "../../seed.js";
 import { BootedGuest } from "./booted-guest.js";
 
 const MAX_CPU_BYTES = 64 * 1024;

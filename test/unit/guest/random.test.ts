@@ -9,7 +9,8 @@ import {
 } from "../../../src/guest/programs/random.js";
 import { power } from "../../../src/guest/programs/power.js";
 import { MAX_THETA, makeZipf, nextItem } from "../../../src/guest/programs/zipf.js";
-import { randomNumbers, seed } from "../../seed.js";
+import { randomNumbers } from "../../random.js";
+import { seed } from "../../seed.js";
 
 test("xoshiro128** gives the numbers of its authors' reference code", () => {
   // https://prng.di.unimi.it/xoshiro128starstar.c from the state 1, 2, 3, 4.
