@@ -199,9 +199,16 @@ export class Arrivals {
   private settle(incoming: Incoming, generation: number): void {
     const { guest, throughput } = incoming;
     if (guest === undefined || throughput === undefined) return;
-    const resident = new Resident(guest, throughput, generation, "arriving", (event) => {
-      this.context.emit(event);
-    });
+    const resident = new Resident(
+      guest,
+      throughput,
+      generation,
+      "arriving",
+      (event) => {
+        this.context.emit(event);
+      },
+      this.context.clock,
+    );
     this.context.residents.set(resident.guestId, resident);
   }
 

@@ -93,33 +93,39 @@ export class Departures {
     const { guestId } = resident;
     const { migrationId, generation } = options;
     const meter = new ProgressMeter(migrationId, "outgoing", clock);
-    const outgoing: Outgoing = new Outgoing(options, resident.guest, resident.throughput, {
-      clock,
-      journalHandover: () => {
-        resident.generation = generation;
-        journal.write(guestId, generation, "handingOver");
+    const outgoing: Outgoing = new Outgoing(
+      options,
+      resident.guest,
+      resident.throughput,
+      resident.heat,
+      {
+        clock,
+        journalHandover: () => {
+          resident.generation = generation;
+          journal.write(guestId, generation, "handingOver");
+        },
+        journalKept: () => {
+          journal.write(guestId, generation, "kept");
+        },
+        phaseChanged: (phase) => {
+          this.follow(migrationId, resident, phase);
+        },
+        progressed: (progress) => {
+          context.emitProgress(meter.measure(progress));
+        },
+        release: async () => {
+          journal.write(guestId, generation, "released");
+          context.residents.delete(guestId);
+          await resident.release();
+        },
+        reported: (report) => {
+          this.outgoing.delete(migrationId);
+          context.migrations.delete(migrationId);
+          context.emit(report);
+          if (report.outcome === "completed") freeMemorySoon();
+        },
       },
-      journalKept: () => {
-        journal.write(guestId, generation, "kept");
-      },
-      phaseChanged: (phase) => {
-        this.follow(migrationId, resident, phase);
-      },
-      progressed: (progress) => {
-        context.emitProgress(meter.measure(progress));
-      },
-      release: async () => {
-        journal.write(guestId, generation, "released");
-        context.residents.delete(guestId);
-        await resident.release();
-      },
-      reported: (report) => {
-        this.outgoing.delete(migrationId);
-        context.migrations.delete(migrationId);
-        context.emit(report);
-        if (report.outcome === "completed") freeMemorySoon();
-      },
-    });
+    );
     this.outgoing.set(migrationId, outgoing);
     resident.become("migrating");
     outgoing.start();

@@ -126,9 +126,16 @@ export class Host implements HostService, AsyncDisposable {
     }
     const throughput = new ThroughputRecorder(() => guest.operations(), context.clock);
     context.journal.write(spec.guestId, 1, "born");
-    const resident = new Resident(guest, throughput, 1, "running", (event) => {
-      context.emit(event);
-    });
+    const resident = new Resident(
+      guest,
+      throughput,
+      1,
+      "running",
+      (event) => {
+        context.emit(event);
+      },
+      context.clock,
+    );
     context.residents.set(spec.guestId, resident);
     return { guestId: spec.guestId };
   }

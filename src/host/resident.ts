@@ -1,13 +1,16 @@
+import type { Clock } from "../clock.js";
 import { MigrationError } from "../failure.js";
 import type { CpuStates, Guest } from "../guest/guest.js";
 import { identify } from "../guest/identity.js";
 import type { ThroughputRecorder } from "../guest/throughput.js";
+import { HeatClock } from "../source/heat-clock.js";
 import type { GuestDigest, GuestEvent, GuestState, GuestStatus } from "./events.js";
 
 /** A guest that stands on this host, and what may be done with it now. */
 export class Resident {
   /** Its CPU states while it is paused at a person's wish. */
   private paused: CpuStates | undefined;
+  readonly heat: HeatClock;
 
   constructor(
     readonly guest: Guest,
@@ -16,7 +19,9 @@ export class Resident {
     public generation: number,
     private current: GuestState,
     private readonly changed: (event: GuestEvent) => void,
+    clock: Clock,
   ) {
+    this.heat = new HeatClock(guest.ram, clock);
     this.announce(current);
   }
 
@@ -92,6 +97,7 @@ export class Resident {
 
   async dispose(): Promise<void> {
     this.throughput.stop();
+    this.heat.stop();
     await this.guest.dispose();
   }
 

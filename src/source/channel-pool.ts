@@ -11,10 +11,13 @@ export interface ChannelListener {
   failed(failure: Failure): void;
 }
 
-/** One channel's thread, as the main thread drives it: a command at a time. */
+/** Commands that a channel may have: one that it carries out, and one that it finds when that is done. */
+export const COMMANDS_PER_CHANNEL = 2;
+
+/** One channel's thread, as the main thread drives it. It answers commands in their order. */
 class ChannelThread {
   private readonly worker: Worker;
-  private waiting: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  private readonly waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
   constructor(
     seat: ChannelSeat,
@@ -35,7 +38,7 @@ class ChannelThread {
   /** Resolves at the next `attached` or `done`. */
   run(command: ChannelCommand): Promise<void> {
     const settled = new Promise<void>((resolve, reject) => {
-      this.waiting = { resolve, reject };
+      this.waiting.push({ resolve, reject });
     });
     this.worker.postMessage(command);
     return settled;
@@ -50,8 +53,7 @@ class ChannelThread {
     switch (report.type) {
       case "attached":
       case "done":
-        this.waiting?.resolve();
-        this.waiting = undefined;
+        this.waiting.shift()?.resolve();
         break;
       case "faulted":
         this.listener.faulted(report);
@@ -66,8 +68,7 @@ class ChannelThread {
   }
 
   private fail(failure: Failure): void {
-    this.waiting?.reject(new MigrationError(failure));
-    this.waiting = undefined;
+    for (const { reject } of this.waiting.splice(0)) reject(new MigrationError(failure));
     this.listener.failed(failure);
   }
 }
@@ -90,6 +91,7 @@ function refusal(frame: Frame): Failure {
 export class ChannelPool {
   private readonly bulk: readonly ChannelThread[];
   private readonly urgent: ChannelThread;
+  /** Each channel as often as it may take another command. */
   private readonly idle: ChannelThread[];
 
   constructor(
@@ -102,7 +104,7 @@ export class ChannelPool {
       new ChannelThread({ ...seat, channel, greeting: greetingOf(channel) }, listener);
     this.bulk = Array.from({ length: bulkCount }, (_, index) => thread(`bulk-${String(index)}`));
     this.urgent = thread("urgent");
-    this.idle = [...this.bulk];
+    this.idle = Array.from({ length: COMMANDS_PER_CHANNEL }, () => this.bulk).flat();
   }
 
   /** Connects every channel. Rejects as `attach` does, or with PEER_FAILED. */
@@ -115,9 +117,9 @@ export class ChannelPool {
     await Promise.all(this.bulk.map((channel) => channel.run({ type: "pass", pass, history })));
   }
 
-  /** Sends a batch on an idle bulk channel. At most as many at a time as there are channels. */
+  /** Sends a batch on the bulk channel that has been idle longest; at most `COMMANDS_PER_CHANNEL` each. */
   async batch(command: ChannelCommand & { type: "batch" }): Promise<void> {
-    const channel = this.idle.pop();
+    const channel = this.idle.shift();
     if (channel === undefined) throw new RangeError("more batches than channels");
     await channel.run(command);
     this.idle.push(channel);

@@ -24,6 +24,7 @@ export class Channel {
   private readonly isUrgent: boolean;
   private readonly window = new CreditWindow();
   private wake: (() => void) | undefined;
+  private last: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly seat: ChannelSeat,
@@ -40,7 +41,13 @@ export class Channel {
     this.listen(socket, decoder);
   }
 
-  async obey(command: Exclude<ChannelCommand, { type: "connect" }>): Promise<void> {
+  /** Carries out one command after the other. */
+  obey(command: Exclude<ChannelCommand, { type: "connect" }>): Promise<void> {
+    this.last = this.last.then(() => this.carryOut(command));
+    return this.last;
+  }
+
+  private async carryOut(command: Exclude<ChannelCommand, { type: "connect" }>): Promise<void> {
     if (command.type === "batch") {
       await this.batch(command);
       this.report({ type: "done" });

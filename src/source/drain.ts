@@ -2,7 +2,7 @@ import PQueue from "p-queue";
 import type { PageBitmap } from "../memory/bitmap.js";
 import { PURPOSE } from "../protocol/pages.js";
 import type { Fault } from "./channel-contract.js";
-import type { ChannelPool } from "./channel-pool.js";
+import { type ChannelPool, COMMANDS_PER_CHANNEL } from "./channel-pool.js";
 import type { MigrationTables } from "./migration-tables.js";
 import { PrepullWindow } from "./prepull-window.js";
 import { PushOrder } from "./push-order.js";
@@ -40,8 +40,12 @@ export class Drain {
     const { dirty, stamps, vcpuCount, channelCount, tuning } = plan;
     this.order = new PushOrder(dirty, stamps, tuning.order);
     this.windows = Array.from({ length: vcpuCount }, () => new PrepullWindow(dirty.pageCount));
-    this.queue = new PQueue({ concurrency: channelCount });
-    for (let job = 0; job < channelCount; job += 1) this.enqueuePush();
+    this.queue = new PQueue({ concurrency: channelCount * COMMANDS_PER_CHANNEL });
+  }
+
+  /** From now on pushes; what is asked for before goes first anyway. */
+  start(): void {
+    for (let job = 0; job < this.queue.concurrency; job += 1) this.enqueuePush();
   }
 
   /** A vCPU faulted, and its page is on the way: its neighbours go next. */

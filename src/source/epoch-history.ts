@@ -1,3 +1,6 @@
+/** As much of the past as a pass may want to look back on. */
+const MOST_ENTRIES = 4096;
+
 /** When epochs were opened, so that a page's stamp tells when it was last written. */
 export class EpochHistory {
   private readonly epochs: number[] = [];
@@ -11,6 +14,14 @@ export class EpochHistory {
   note(epoch: number, atMs: number): void {
     this.epochs.push(epoch);
     this.openedMs.push(atMs);
+    if (this.epochs.length <= MOST_ENTRIES) return;
+    this.epochs.splice(0, MOST_ENTRIES / 2);
+    this.openedMs.splice(0, MOST_ENTRIES / 2);
+  }
+
+  /** All that is known, oldest first. */
+  entries(): readonly EpochOpening[] {
+    return this.epochs.map((epoch, at) => ({ epoch, atMs: this.openedMs[at] ?? 0 }));
   }
 
   /**

@@ -5,7 +5,6 @@ import type { CpuStates, Guest } from "../guest/guest.js";
 import type { ThroughputRecorder } from "../guest/throughput.js";
 import type { PageBitmap } from "../memory/bitmap.js";
 import { PAGE_BYTES } from "../memory/geometry.js";
-import { openEpoch } from "../memory/epoch.js";
 import { encodeMessage, packCpu } from "../protocol/codec.js";
 import { type Message, peerFailure } from "../protocol/messages.js";
 import type { StageProgress } from "../protocol/progress.js";
@@ -18,7 +17,7 @@ import { askOwner } from "./ask.js";
 import { ChannelPool } from "./channel-pool.js";
 import { DirtySet } from "./dirty-set.js";
 import { Drain } from "./drain.js";
-import type { EpochOpening } from "./epoch-history.js";
+import type { HeatClock } from "./heat-clock.js";
 import { Measurements } from "./measurements.js";
 import { MigrationTables } from "./migration-tables.js";
 import {
@@ -33,8 +32,6 @@ import { pagesPerFrame, RateLimit } from "./rate-limit.js";
 import type { Tuning } from "./tuning.js";
 
 const PROGRESS_INTERVAL_MS = 200;
-/** Before the pass, epochs are opened this often, so that its first chunks know which pages are hot. */
-const PROBE_INTERVAL_MS = 10;
 
 /** What the user asks of one migration. */
 export interface OutgoingOptions {
@@ -72,7 +69,6 @@ export class Outgoing {
   private readonly session = new Uint8Array(randomBytes(32));
   private readonly tables: MigrationTables;
   private readonly dirtySet: DirtySet;
-  private dirty: PageBitmap | undefined;
   private readonly measured: Measurements;
   private control: ControlConnection | undefined;
   private readonly pool: ChannelPool;
@@ -80,13 +76,12 @@ export class Outgoing {
   private pausing: Promise<unknown> = Promise.resolve();
   private paused: (CpuStates & { readonly pausedMs: number }) | undefined;
   private progressTimer: NodeJS.Timeout | undefined;
-  private probeTimer: NodeJS.Timeout | undefined;
-  private readonly probes: EpochOpening[] = [];
 
   constructor(
     private readonly options: OutgoingOptions,
     private readonly guest: Guest,
     throughput: ThroughputRecorder,
+    private readonly heat: HeatClock,
     private readonly host: OutgoingHost,
   ) {
     const { pageCount } = guest.ram;
@@ -117,17 +112,7 @@ export class Outgoing {
     this.happen({ type: "failed", failure });
   }
 
-  /** Opens an epoch that nobody waits for: pages stamped with it were written from now on. */
-  private probe(): void {
-    const epoch = openEpoch(this.guest.ram.words);
-    this.probes.push({ epoch, atMs: this.host.clock.nowMs() });
-  }
-
   private async greet(): Promise<void> {
-    this.probe();
-    this.probeTimer = setInterval(() => {
-      this.probe();
-    }, PROBE_INTERVAL_MS);
     const socket = await connect(this.options.to);
     if (this.phase.name === "ended") {
       socket.destroy();
@@ -221,7 +206,7 @@ export class Outgoing {
         void this.keepGuest();
         break;
       case "push":
-        this.push();
+        this.drain?.start();
         break;
       case "release":
         this.drain?.stop();
@@ -280,9 +265,8 @@ export class Outgoing {
       this.tick();
     }, PROGRESS_INTERVAL_MS);
     await this.pool.connect();
-    clearInterval(this.probeTimer);
     this.measured.note({ passStartMs: this.host.clock.nowMs() });
-    await this.pool.pass(1, this.probes);
+    await this.pool.pass(1, this.heat.entries());
     this.measured.note({ passEndMs: this.host.clock.nowMs() });
     this.happen({ type: "passEnded" });
   }
@@ -301,7 +285,6 @@ export class Outgoing {
     const { paused } = this;
     if (paused === undefined) return;
     const dirty = this.dirtySet.collect();
-    this.dirty = dirty;
     this.tables.allowRequests();
     this.control?.send("switchover", {
       generation: this.options.generation,
@@ -311,25 +294,25 @@ export class Outgoing {
     });
     this.measured.note({ sentMs: this.host.clock.nowMs() });
     this.measured.dirtyPages = dirty.count();
+    this.planDrain(dirty);
   }
 
-  private get drainRate(): number | undefined {
-    return this.options.maxPostcopyBandwidth ?? this.options.maxBandwidth;
-  }
-
-  /** Stage three. */
-  private push(): void {
-    const { options, dirty } = this;
-    if (dirty === undefined) return;
+  /** Plans stage three while the destination takes over: there is nothing else to do meanwhile. */
+  private planDrain(dirty: PageBitmap): void {
+    const { options, guest } = this;
     const plan = {
       dirty,
-      stamps: this.guest.ram.stamps,
-      vcpuCount: this.guest.spec.vcpuCount,
+      stamps: guest.ram.stamps,
+      vcpuCount: guest.spec.vcpuCount,
       channelCount: options.channels,
       batchPages: pagesPerFrame(this.drainRate),
       tuning: options.tuning,
     };
     this.drain = new Drain(plan, this.tables, this.pool);
+  }
+
+  private get drainRate(): number | undefined {
+    return this.options.maxPostcopyBandwidth ?? this.options.maxBandwidth;
   }
 
   /** The guest stays: lets it go on, once it has really stopped. */
@@ -365,7 +348,6 @@ export class Outgoing {
 
   private close(cause: Failure | null): void {
     clearInterval(this.progressTimer);
-    clearInterval(this.probeTimer);
     this.drain?.stop();
     // The channels last: a channel that breaks before its reason is known would be taken for the reason.
     void this.closeControl(cause).then(() => this.pool.close());

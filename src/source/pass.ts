@@ -9,13 +9,16 @@ import type { PageSender } from "./page-sender.js";
 import { pagesPerFrame, type RateLimit } from "./rate-limit.js";
 import type { Tuning } from "./tuning.js";
 
+/** How far back a page may have been written to be hot, in times of what the pass will still take. */
+const LOOK_BACK = 2;
+
 /**
  * One channel's part of a pass: takes chunk after chunk until none is left.
  *
  * A chunk is marked just before it is read, so writes made before its turn cost nothing. A page that is *hot*
  * when its turn comes is deferred to stage three, where it is sent once, instead of now and again then. Hot
- * is a page that was written within as long a time before its turn as the pass will still take: as
- * likely as it was written in that time, it will be in the next.
+ * is a page that was written within twice the time before its turn that the pass will still take: see
+ * docs/adr/0008.
  */
 export class Pass {
   private readonly tracker: EpochTracker;
@@ -83,10 +86,10 @@ export class Pass {
     this.limit.charge(this.sender.flush(PURPOSE.PASS, this.command.pass));
   }
 
-  /** As long ago as the pass will still take, by its pace until now. */
+  /** Twice as long ago as the pass will still take, by its pace until now. */
   private horizonMs(chunk: number, nowMs: number): number {
     const elapsedMs = nowMs - this.startMs;
     const leftMs = chunk === 0 ? Infinity : (elapsedMs * (this.chunkCount - chunk)) / chunk;
-    return nowMs - leftMs;
+    return nowMs - LOOK_BACK * leftMs;
   }
 }

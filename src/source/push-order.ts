@@ -11,23 +11,23 @@ const RECENT_SHARE = 1 / 4;
  * Only proposes: whoever sends a page claims it first, so what is proposed twice is sent once.
  */
 export class PushOrder {
-  private readonly recent: readonly number[];
+  private readonly recent: Uint32Array;
   private nextRecent = 0;
-  private readonly rest: readonly number[];
+  private readonly rest: Uint32Array;
   /** For each place in `rest` the next one at or after it that was not proposed; with short cuts. */
   private readonly open: Int32Array;
   private cursor = 0;
 
   /** `stamps` are the epochs of the last writes; see memory/tracker.ts. */
   constructor(dirty: PageBitmap, stamps: Int32Array, order: Tuning["order"]) {
-    const pages = [...dirty.pages()];
+    const pages = dirty.toIndexes();
     const boundary = order === "recent" ? recentSince(pages, stamps) : Number.POSITIVE_INFINITY;
-    const stampOf = (page: number) => stamps[page] ?? 0;
-    this.recent = pages
-      .filter((page) => stampOf(page) >= boundary)
-      .sort((a, b) => stampOf(b) - stampOf(a) || a - b);
-    this.rest = pages.filter((page) => stampOf(page) < boundary);
-    this.open = Int32Array.from({ length: this.rest.length + 1 }, (_, at) => at);
+    this.recent = newestFirst(
+      pages.filter((page) => stamps[page]! >= boundary),
+      stamps,
+    );
+    this.rest = pages.filter((page) => stamps[page]! < boundary);
+    this.open = new Int32Array(this.rest.length + 1).map((_, at) => at);
   }
 
   /** What is not recent goes on from `page`. */
@@ -77,13 +77,22 @@ export class PushOrder {
 }
 
 /** The stamp from which on a page counts as recently written. */
-function recentSince(pages: readonly number[], stamps: Int32Array): number {
+function recentSince(pages: Uint32Array, stamps: Int32Array): number {
   let oldest = Number.POSITIVE_INFINITY;
   let newest = 0;
   for (const page of pages) {
-    const stamp = stamps[page] ?? 0;
+    const stamp = stamps[page]!;
     oldest = Math.min(oldest, stamp);
     newest = Math.max(newest, stamp);
   }
   return newest - (newest - oldest) * RECENT_SHARE;
+}
+
+/** More than any page index, so that a stamp and a page fit into one number that sorts as both do. */
+const STAMP_UNIT = 2 ** 21;
+
+/** By falling stamp, then ascending. Numbers sort many times faster than by a function that compares. */
+function newestFirst(pages: Uint32Array, stamps: Int32Array): Uint32Array {
+  const keys = Float64Array.from(pages, (page) => page - stamps[page]! * STAMP_UNIT).sort();
+  return Uint32Array.from(keys, (key) => ((key % STAMP_UNIT) + STAMP_UNIT) % STAMP_UNIT);
 }
