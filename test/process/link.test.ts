@@ -8,9 +8,9 @@ import { halfIdle } from "./modules.js";
 import { type Passage, Proxy } from "./proxy.js";
 import { assertUnmoved } from "./same-guest.js";
 
-const MEMORY = ["--memory", "16MiB"];
+const MEMORY = ["--memory", "8MiB"];
 const WRITER = "random-writer rate=100000/s";
-/** Stage one takes about a second. */
+/** Stage one takes about half a second. */
 const SLOW = { maxBandwidth: 16 * 2 ** 20 };
 
 /** Generation and kind of the last record in a host's journal. */

@@ -7,9 +7,9 @@ import { guestModule } from "./modules.js";
 import { Proxy } from "./proxy.js";
 import { assertUnmoved } from "./same-guest.js";
 
-const MEMORY = ["--memory", "16MiB"];
+const MEMORY = ["--memory", "8MiB"];
 const LISTEN = ["--listen", "127.0.0.1:0"];
-/** Stage one takes about a second. */
+/** Stage one takes about half a second. */
 const SLOW = { maxBandwidth: 16 * 2 ** 20 };
 
 /** A guest that throws in its next step once the file exists that `path` names. */
@@ -42,7 +42,7 @@ test("the report's numbers add up, and both hosts give the same report", async (
   assert.deepEqual(await dest.report(migrationId), report);
 
   const { pages, bytes, times, downtimeParts, faults, guestOps, verified } = report;
-  assert.equal(pages.total, 4096);
+  assert.equal(pages.total, 2048);
   assert.equal(pages.transferred, pages.stageOne + pages.stageThree);
   assert.equal(pages.stageThree, pages.pulled + pages.prepulled + pages.pushed);
   // This guest has no zero page, so each dirty page came with its contents or was found unchanged.
@@ -123,7 +123,7 @@ test("page data keeps to --max-bandwidth", async () => {
     if (name === "PAGES") sent.push({ atMs: performance.now(), bytes: frame.bodyBytes });
     return "pass";
   };
-  const bytesPerSecond = 8 * 2 ** 20;
+  const bytesPerSecond = 4 * 2 ** 20;
   await source.move(proxy.address, { maxBandwidth: bytesPerSecond });
   const seconds = (sent.at(-1)!.atMs - sent[0]!.atMs) / 1000;
   const bytes = sent.slice(1).reduce((sum, frame) => sum + frame.bytes, 0);
@@ -268,7 +268,7 @@ test("a guest that moves on as soon as it has arrived moves once", async () => {
   await using source = await Daemon.source("random-writer rate=10000/s", ...MEMORY);
   const first = await source.migrate(here);
   await here.phase("observing", first);
-  const second = await here.migrate(there, { maxBandwidth: 8 * 2 ** 20 });
+  const second = await here.migrate(there, { maxBandwidth: 4 * 2 ** 20 });
   await here.phase("ended", first);
   assert.equal((await here.guest()).state, "migrating");
   await assert.rejects(here.migrate(there), { code: "GUEST_BUSY" });

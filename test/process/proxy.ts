@@ -128,7 +128,9 @@ class Connection {
   cut(): void {
     for (const lane of this.lanes) lane.stop();
     for (const socket of [this.source, this.dest]) {
-      if (!socket.destroyed) socket.resetAndDestroy();
+      // A reset of a socket that is connecting or shutting down would never end in Node.js 20.
+      if (socket.connecting || socket.writableEnded) socket.destroy();
+      else if (!socket.destroyed) socket.resetAndDestroy();
     }
   }
 
