@@ -2,7 +2,7 @@ import { MigrationError } from "../failure.js";
 import { PAGE_BYTES } from "../memory/geometry.js";
 import { createPageKernel, type PageKernel } from "../memory/kernel.js";
 import type { GuestRam } from "../memory/ram.js";
-import { VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import { FIRST_EPOCH, VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import { MAX_DATA_PAGES } from "../protocol/limits.js";
 import { type PageRun, PURPOSE, RUN_KIND } from "../protocol/pages.js";
 import { type ArrivalCounter, type ArrivalTables, STAGE } from "./arrival-tables.js";
@@ -125,7 +125,10 @@ export class Arrival implements FrameHandler {
         torn.push(page);
       }
     }
-    for (const run of frame.runs) this.ram.arrived.addRange(run);
+    for (const run of frame.runs) {
+      this.ram.arrived.addRange(run);
+      if (run.kind === RUN_KIND.DATA) this.stamp(run);
+    }
     const { counters } = this.tables;
     counters.add("pagesPassed", passed);
     counters.add("stageOnePages", frame.checksums.length / 2);
@@ -133,6 +136,11 @@ export class Arrival implements FrameHandler {
     if (torn.length === 0) return;
     counters.add("tornPages", torn.length);
     this.sink.torn(torn);
+  }
+
+  /** These pages are not zero. No vCPU runs yet; the main thread hears of the barrier before one does. */
+  private stamp({ firstPage, pageCount }: PageRun): void {
+    this.ram.stamps.fill(FIRST_EPOCH, firstPage, firstPage + pageCount);
   }
 
   /** Claims those pages of the runs that are missing; all of them, before any byte is written. */

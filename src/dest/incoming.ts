@@ -5,7 +5,6 @@ import { Guest, type GuestSpec } from "../guest/guest.js";
 import { BIN_MS, type ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
 import type { FaultLine } from "../guest/vcpu-contract.js";
 import type { GuestRam } from "../memory/ram.js";
-import { NEVER } from "../memory/words.js";
 import { type Message, type MessageBody, peerFailure } from "../protocol/messages.js";
 import type { StageProgress } from "../protocol/progress.js";
 import type { Report } from "../protocol/report.js";
@@ -224,8 +223,6 @@ export class Incoming {
     );
     this.connectFaultLines();
     rehearse();
-    // The kernel gives memory when it is first touched; better now than in the switchover.
-    this.ram.stamps.fill(NEVER);
     this.host.journal("prepared");
     this.happen({ type: "prepared" });
   }

@@ -1,7 +1,7 @@
 import type { AtomicPageBitmap, PageBitmap } from "../memory/bitmap.js";
 import { openEpoch, whenEpochHolds } from "../memory/epoch.js";
 import type { GuestRam } from "../memory/ram.js";
-import { NEVER } from "../memory/words.js";
+import { FIRST_EPOCH } from "../memory/words.js";
 
 /**
  * How often arrived pages are published. Until then an access to them costs one atomic load more, so there
@@ -53,6 +53,6 @@ export class Publisher {
     if (pages.length === 0) return;
     const { words, vcpuCount, stamps } = this.ram;
     await whenEpochHolds(words, vcpuCount, openEpoch(words));
-    for (const page of pages) stamps[page] = NEVER;
+    for (const page of pages) stamps[page] = FIRST_EPOCH;
   }
 }

@@ -49,8 +49,12 @@ export function wordCount(vcpuCount: number): number {
   return vcpuWords(vcpuCount);
 }
 
-/** Stamps are epochs; fresh memory carries this one, which is older than any mark. */
+/**
+ * Stamps are epochs; fresh memory carries this one, which is older than any mark. A page with it was never
+ * written since the kernel gave it, so it is zero, and nobody needs to look.
+ */
 export const NEVER = 0;
+/** The stamp of a page that was written on another host, too. */
 export const FIRST_EPOCH = 1;
 
 /** The stamp of a page whose contents have not been published here. Any negative stamp would do. */

@@ -2,6 +2,7 @@ import type net from "node:net";
 import { PAGE_BYTES } from "../memory/geometry.js";
 import { createPageKernel, type PageKernel } from "../memory/kernel.js";
 import type { GuestRam } from "../memory/ram.js";
+import { NEVER } from "../memory/words.js";
 import { nextSequence } from "../protocol/frame.js";
 import {
   encodeWords,
@@ -71,7 +72,7 @@ export class PageSender {
   add(page: number, mayBeUnchanged: boolean): void {
     const { checksums, sends, resend } = this.tables;
     const address = page * PAGE_BYTES;
-    if (this.kernel.isZeroPage(address) === 1) {
+    if (this.ram.stamps[page] === NEVER || this.kernel.isZeroPage(address) === 1) {
       this.table.add(page, RUN_KIND.ZERO);
       // What the destination holds now is no longer what the checksum was of.
       checksums[page * 2] = 0;

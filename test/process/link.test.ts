@@ -210,6 +210,19 @@ function bringsPages({ name, frame }: Passage, stage: 1 | 3): boolean {
   return readPagesHead(frame.body, frame.bodyBytes).dataPages > 0;
 }
 
+test("a link that loses a frame is found out, and costs the guest nothing", async () => {
+  await using dest = await Daemon.dest();
+  await using source = await Daemon.source(WRITER, ...MEMORY);
+  await using proxy = await Proxy.open(dest.target);
+  let frames = 0;
+  proxy.judge = ({ name }) => (name === "PAGES" && ++frames === 9 ? "drop" : "pass");
+  const report = await source.move(proxy.address, SLOW);
+  assert.equal(report.outcome, "failed");
+  assert.equal((await dest.event("error")).code, "FRAME_OUT_OF_ORDER");
+  assert.match(report.failure?.text ?? "", /drops or repeats data/);
+  await assertUnmoved(source);
+});
+
 test("a page that changes on its way in stage one is sent again", async () => {
   await using dest = await Daemon.dest();
   await using source = await Daemon.source("idle", ...MEMORY);

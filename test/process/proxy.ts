@@ -12,18 +12,16 @@ type FrameName = MessageName | keyof typeof FRAME_TYPES;
 export interface Passage {
   /** What its connection carries: `control`, `ask`, or the name of a channel, as `bulk-0`. */
   readonly connection: string;
-  /** Which one of that name: 0, 1, 2, … */
-  readonly attempt: number;
   readonly from: "source" | "dest";
   readonly name: FrameName;
   readonly frame: Frame;
 }
 
 /**
- * What becomes of a frame. `cut` breaks every connection before the frame has passed and `last` right after it;
- * `drop` swallows it; another body takes its body's place.
+ * What becomes of a frame. `cut` breaks every connection before it has passed; `drop` swallows it; another
+ * body takes its body's place.
  */
-export type Verdict = "pass" | "drop" | "cut" | "last" | { readonly body: Uint8Array };
+export type Verdict = "pass" | "drop" | "cut" | { readonly body: Uint8Array };
 
 export type Judge = (passage: Passage) => Verdict;
 
@@ -96,7 +94,6 @@ class Link {
 class Connection {
   readonly lanes: readonly Lane[];
   private name: string | undefined;
-  private attempt = 0;
 
   constructor(
     private readonly proxy: Proxy,
@@ -148,7 +145,7 @@ class Connection {
     if (this.name === undefined) this.introduce(frame);
     const name = NAMES.get(frame.type);
     if (name === undefined) throw new Error(`frame type ${String(frame.type)} in the proxy`);
-    const passage = { connection: this.name ?? "?", attempt: this.attempt, from, name, frame };
+    const passage = { connection: this.name ?? "?", from, name, frame };
     const verdict = this.proxy.judge(passage);
     if (verdict === "cut") {
       this.proxy.cut();
@@ -159,22 +156,12 @@ class Connection {
       lane.send(encodeFrame(frame.type, frame.sequence, body, frame.flags));
     }
     this.proxy.note(passage);
-    if (verdict !== "last") return true;
-    // What was written is to arrive; only what comes after it is lost.
-    this.proxy.end();
-    return false;
-  }
-
-  /** Lets through what was sent already, then ends. */
-  end(): void {
-    for (const socket of [this.source, this.dest]) socket.removeAllListeners("data").resume();
-    for (const lane of this.lanes) lane.end();
+    return true;
   }
 
   private introduce(frame: Frame): void {
     const { name, body } = decodeMessage(frame, "source", "greeting");
     this.name = name === "hello" ? "control" : name === "attach" ? body.channel : name;
-    this.attempt = this.proxy.count(this.name);
   }
 }
 
@@ -186,7 +173,6 @@ export class Proxy implements AsyncDisposable {
   refuses = false;
   private readonly link = new Link();
   private readonly connections = new Set<Connection>();
-  private readonly counts = new Map<string, number>();
   private readonly passed: Passage[] = [];
   private readonly watchers = new Set<() => void>();
 
@@ -200,7 +186,8 @@ export class Proxy implements AsyncDisposable {
         source.resetAndDestroy();
         return;
       }
-      const dest = net.connect({ ...this.target, noDelay: true });
+      // An end is passed on like anything else, not answered by the proxy.
+      const dest = net.connect({ ...this.target, noDelay: true, allowHalfOpen: true });
       source.setNoDelay(true);
       this.connections.add(new Connection(this, this.link, source, dest));
     });
@@ -208,7 +195,7 @@ export class Proxy implements AsyncDisposable {
 
   static open(target: Address): Promise<Proxy> {
     return new Promise((resolve) => {
-      const server = net.createServer();
+      const server = net.createServer({ allowHalfOpen: true });
       server.listen({ host: "127.0.0.1", port: 0 }, () => {
         resolve(new Proxy(server, target));
       });
@@ -241,11 +228,6 @@ export class Proxy implements AsyncDisposable {
     for (const connection of [...this.connections]) connection.cut();
   }
 
-  /** Ends every connection, after what was sent already. */
-  end(): void {
-    for (const connection of [...this.connections]) connection.end();
-  }
-
   /** Frames of that name that have passed. */
   passages(name: FrameName): Passage[] {
     return this.passed.filter((passage) => passage.name === name);
@@ -275,7 +257,7 @@ export class Proxy implements AsyncDisposable {
     await new Promise((resolve) => this.server.close(resolve));
   }
 
-  /** For its connections. */
+  /** A frame has passed. For connections. */
   note(passage: Passage): void {
     // Contents are not kept: a migration has many.
     const body = passage.frame.body.slice(0, 0);
@@ -283,12 +265,7 @@ export class Proxy implements AsyncDisposable {
     for (const watcher of [...this.watchers]) watcher();
   }
 
-  count(name: string): number {
-    const count = this.counts.get(name) ?? 0;
-    this.counts.set(name, count + 1);
-    return count;
-  }
-
+  /** A connection has ended. For connections. */
   forget(connection: Connection): void {
     for (const lane of connection.lanes) lane.stop();
     this.connections.delete(connection);

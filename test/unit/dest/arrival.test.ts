@@ -10,7 +10,7 @@ import { PAGE_BYTES } from "../../../src/memory/geometry.js";
 import { createPageKernel } from "../../../src/memory/kernel.js";
 import { GuestRam } from "../../../src/memory/ram.js";
 import { TrackedMemory } from "../../../src/memory/tracked-memory.js";
-import { VCPU_WORDS, vcpuWords } from "../../../src/memory/words.js";
+import { FIRST_EPOCH, NEVER, VCPU_WORDS, vcpuWords } from "../../../src/memory/words.js";
 import { type PageRun, PURPOSE, type Purpose, RUN_KIND } from "../../../src/protocol/pages.js";
 import { failsWith } from "../../failures.js";
 
@@ -320,4 +320,13 @@ test("a pass that is still under way when the guest is handed over is a failure"
   failsWith("MESSAGE_UNEXPECTED", () => {
     channel.accept(frame);
   });
+});
+
+test("a page that came with contents may not pass for one that was never written", () => {
+  const arriving = new Arriving();
+  deliver(arriving.channel(), PURPOSE.PASS, [
+    [2, old],
+    [3, "zero"],
+  ]);
+  assert.deepEqual([...arriving.ram.stamps.subarray(1, 5)], [NEVER, FIRST_EPOCH, NEVER, NEVER]);
 });

@@ -4,7 +4,7 @@ import { Publisher } from "../../../src/dest/publisher.js";
 import { AtomicPageBitmap, PageBitmap } from "../../../src/memory/bitmap.js";
 import { EpochMember } from "../../../src/memory/epoch.js";
 import { GuestRam } from "../../../src/memory/ram.js";
-import { ABSENT, NEVER } from "../../../src/memory/words.js";
+import { ABSENT, FIRST_EPOCH } from "../../../src/memory/words.js";
 
 const PAGE_COUNT = 16;
 const MISSING = [2, 3, 9];
@@ -39,7 +39,7 @@ test("an arrived page is published when every vCPU has passed a safepoint, and n
   await published;
   assert.deepEqual(
     MISSING.map((page) => ram.stamps[page]),
-    [ABSENT, NEVER, ABSENT],
+    [ABSENT, FIRST_EPOCH, ABSENT],
   );
 });
 
@@ -50,7 +50,7 @@ test("a vCPU that waits or is paused holds no page back", async () => {
   await publisher.finish();
   assert.deepEqual(
     MISSING.map((page) => ram.stamps[page]),
-    [NEVER, NEVER, NEVER],
+    [FIRST_EPOCH, FIRST_EPOCH, FIRST_EPOCH],
   );
 });
 
@@ -62,5 +62,5 @@ test("a stamp that a vCPU wrote after its page was published stays as it is", as
   ram.stamps[2] = 77;
   ram.arrived.claim(3);
   await publisher.finish();
-  assert.deepEqual([ram.stamps[2], ram.stamps[3], ram.stamps[9]], [77, NEVER, ABSENT]);
+  assert.deepEqual([ram.stamps[2], ram.stamps[3], ram.stamps[9]], [77, FIRST_EPOCH, ABSENT]);
 });
