@@ -26,10 +26,39 @@ import { DEADLINE_MS } from "../process/daemon.js";
 const RAM_BYTES = 64 * 1024;
 export const PAGE_COUNT = RAM_BYTES / 4096;
 
+/** Something that others wait for, but not for ever. */
+class Watched {
+  private readonly watchers = new Set<() => void>();
+
+  /** To be called whenever there may be something to find. */
+  look(): void {
+    for (const watcher of [...this.watchers]) watcher();
+  }
+
+  /** What `find` finds, now or later; fails with `problem` when the deadline passes before. */
+  until<Found>(problem: string, find: () => { found: Found } | undefined): Promise<Found> {
+    return new Promise((resolve, reject) => {
+      const check = () => {
+        const answer = find();
+        if (answer === undefined) return;
+        clearTimeout(timer);
+        this.watchers.delete(check);
+        resolve(answer.found);
+      };
+      const timer = setTimeout(() => {
+        this.watchers.delete(check);
+        reject(new Error(`${problem} within the deadline`));
+      }, DEADLINE_MS);
+      this.watchers.add(check);
+      check();
+    });
+  }
+}
+
 /** One end of a connection, in the hand of a test: says what it likes, when it likes. */
 export class Peer implements Disposable {
   private readonly frames: Frame[] = [];
-  private readonly watchers = new Set<() => void>();
+  private readonly came = new Watched();
   private readonly decoder = new FrameDecoder(MAX_CONTROL_BYTES);
   private sequence = 0;
   private ended = false;
@@ -42,11 +71,11 @@ export class Peer implements Disposable {
     socket.on("error", () => undefined); // A host may well hang up on us.
     socket.on("data", (chunk: Buffer) => {
       this.frames.push(...this.decoder.push(chunk));
-      this.look();
+      this.came.look();
     });
     socket.on("close", () => {
       this.ended = true;
-      this.look();
+      this.came.look();
     });
   }
 
@@ -97,7 +126,7 @@ export class Peer implements Disposable {
 
   /** The next frame of the host; undefined when it has hung up. */
   next(): Promise<Frame | undefined> {
-    return this.until(() => {
+    return this.came.until("the host neither spoke nor hung up", () => {
       const frame = this.frames.shift();
       if (frame === undefined && !this.ended) return undefined;
       return { found: frame };
@@ -127,28 +156,6 @@ export class Peer implements Disposable {
       if (frame === undefined) return said;
       said.push(frame);
     }
-  }
-
-  private look(): void {
-    for (const watcher of [...this.watchers]) watcher();
-  }
-
-  private until<Found>(find: () => { found: Found } | undefined): Promise<Found> {
-    return new Promise((resolve, reject) => {
-      const check = () => {
-        const answer = find();
-        if (answer === undefined) return;
-        clearTimeout(timer);
-        this.watchers.delete(check);
-        resolve(answer.found);
-      };
-      const timer = setTimeout(() => {
-        this.watchers.delete(check);
-        reject(new Error("the host neither spoke nor hung up within the deadline"));
-      }, DEADLINE_MS);
-      this.watchers.add(check);
-      check();
-    });
   }
 }
 
@@ -241,14 +248,14 @@ function bitmap(pages: readonly number[]): Uint8Array<ArrayBuffer> {
 export class HostileDest implements AsyncDisposable {
   private readonly waiting: Peer[] = [];
   private readonly peers: Peer[] = [];
-  private wake: () => void = () => undefined;
+  private readonly came = new Watched();
 
   private constructor(private readonly server: net.Server) {
     server.on("connection", (socket) => {
       const peer = new Peer(socket, "source");
       this.peers.push(peer);
       this.waiting.push(peer);
-      this.wake();
+      this.came.look();
     });
   }
 
@@ -264,12 +271,11 @@ export class HostileDest implements AsyncDisposable {
   }
 
   /** The next connection. */
-  async accept(): Promise<Peer> {
-    for (;;) {
+  accept(): Promise<Peer> {
+    return this.came.until("the host made no connection", () => {
       const peer = this.waiting.shift();
-      if (peer !== undefined) return peer;
-      await new Promise<void>((resolve) => (this.wake = resolve));
-    }
+      return peer === undefined ? undefined : { found: peer };
+    });
   }
 
   /** The next connection, which begins a migration; its source is welcome. */

@@ -6,6 +6,7 @@ import type { Failure } from "../../src/failure.js";
 import { GREETING_TIMEOUT_MS } from "../../src/protocol/limits.js";
 import { ControlConnection } from "../../src/transport/control-connection.js";
 import { openGreeter } from "../../src/transport/greeter.js";
+import { DEADLINE_MS } from "../process/daemon.js";
 
 const LOCAL = { host: "127.0.0.1", port: 0 };
 
@@ -24,56 +25,64 @@ function hasten(context: TestContext): void {
   );
 }
 
-test("a stranger that never says who it is is told so, and hung up on", async (context) => {
-  hasten(context);
-  const refused = new Promise<Failure>((resolve) => {
-    void openGreeter(
-      LOCAL,
-      () => undefined,
-      (failure) => {
-        resolve(failure);
-      },
-    ).then((greeter) => {
-      context.after(() => {
-        greeter.close();
+test(
+  "a stranger that never says who it is is told so",
+  { timeout: DEADLINE_MS },
+  async (context) => {
+    hasten(context);
+    const refused = new Promise<Failure>((resolve) => {
+      void openGreeter(
+        LOCAL,
+        () => undefined,
+        (failure) => {
+          resolve(failure);
+        },
+      ).then((greeter) => {
+        context.after(() => {
+          greeter.close();
+        });
+        const socket = net.connect({ ...greeter.address });
+        context.after(() => socket.destroy());
       });
-      const socket = net.connect({ ...greeter.address });
-      context.after(() => socket.destroy());
     });
-  });
-  const failure = await refused;
-  assert.equal(failure.code, "PEER_SILENT");
-});
+    const failure = await refused;
+    assert.equal(failure.code, "PEER_SILENT");
+  },
+);
 
-test("a peer that falls silent is given up after ten seconds, and not before", async (context) => {
-  const server = net.createServer().listen(0, LOCAL.host);
-  context.after(() => server.close());
-  await once(server, "listening");
-  const socket = net.connect((server.address() as net.AddressInfo).port, LOCAL.host);
-  const [accepted] = (await once(server, "connection")) as [net.Socket];
-  context.after(() => accepted.destroy());
-  let nowMs = 0;
-  const control = new ControlConnection(socket, "dest", { nowMs: () => nowMs });
-  context.after(() => {
-    void control.close();
-  });
-  const lost: Failure[] = [];
-  const pings = once(accepted, "data");
-  const ended = new Promise<void>((resolve) => {
-    control.attend({
-      phase: () => "copying",
-      message: () => undefined,
-      lost: (failure) => {
-        lost.push(failure);
-        resolve();
-      },
+test(
+  "a peer is given up after ten silent seconds, not before",
+  { timeout: DEADLINE_MS },
+  async (context) => {
+    const server = net.createServer().listen(0, LOCAL.host);
+    context.after(() => server.close());
+    await once(server, "listening");
+    const socket = net.connect((server.address() as net.AddressInfo).port, LOCAL.host);
+    const [accepted] = (await once(server, "connection")) as [net.Socket];
+    context.after(() => accepted.destroy());
+    let nowMs = 0;
+    const control = new ControlConnection(socket, "dest", { nowMs: () => nowMs });
+    context.after(() => {
+      void control.close();
     });
-  });
-  nowMs = 10_000;
-  // It still asks whether anybody is there.
-  await pings;
-  assert.deepEqual(lost, []);
-  nowMs = 10_001;
-  await ended;
-  assert.deepEqual(lost, [{ code: "PEER_SILENT", connection: "control", silentMs: 10_001 }]);
-});
+    const lost: Failure[] = [];
+    const pings = once(accepted, "data");
+    const ended = new Promise<void>((resolve) => {
+      control.attend({
+        phase: () => "copying",
+        message: () => undefined,
+        lost: (failure) => {
+          lost.push(failure);
+          resolve();
+        },
+      });
+    });
+    nowMs = 10_000;
+    // It still asks whether anybody is there.
+    await Promise.race([pings, ended]);
+    assert.deepEqual(lost, []);
+    nowMs = 10_001;
+    await ended;
+    assert.deepEqual(lost, [{ code: "PEER_SILENT", connection: "control", silentMs: 10_001 }]);
+  },
+);
