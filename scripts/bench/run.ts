@@ -29,6 +29,15 @@ export interface Cost {
   readonly peakBytes: number;
 }
 
+/** Hosts that run; whatever ends this program ends them. */
+const hosts = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const host of hosts) host.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => process.exit(1));
+}
+
 /** How a benchmark moves its guest. */
 export interface Plan {
   /** For `tristage source`. */
@@ -89,6 +98,8 @@ function start(argv: readonly string[]) {
   const child = spawn(process.execPath, [CLI, ...argv, "--json"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
+  hosts.add(child);
+  child.once("exit", () => hosts.delete(child));
   const events: HostEvent[] = [];
   let wake: (() => void) | undefined;
   createInterface({ input: child.stdout }).on("line", (line) => {
