@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type Failure, MigrationError } from "../failure.js";
+import { describe, type Failure, failureOf, MigrationError } from "../failure.js";
 import { MAX_CHANNELS } from "../protocol/limits.js";
 import type { Outcome } from "../protocol/report.js";
 import { Outgoing, type OutgoingOptions } from "../source/outgoing.js";
@@ -105,7 +105,7 @@ export class Departures {
           journal.write(guestId, generation, "handingOver");
         },
         journalKept: () => {
-          journal.write(guestId, generation, "kept");
+          this.note(guestId, generation, "kept");
         },
         phaseChanged: (phase) => {
           this.follow(migrationId, resident, phase);
@@ -114,7 +114,7 @@ export class Departures {
           context.emitProgress(meter.measure(progress));
         },
         release: async () => {
-          journal.write(guestId, generation, "released");
+          this.note(guestId, generation, "released");
           context.residents.delete(guestId);
           await resident.release();
         },
@@ -129,6 +129,18 @@ export class Departures {
     this.outgoing.set(migrationId, outgoing);
     resident.become("migrating");
     outgoing.start();
+  }
+
+  /** Records what the destination has made sure of: a full disk must not cost the guest. */
+  private note(guestId: string, generation: number, kind: "kept" | "released"): void {
+    const { context } = this;
+    try {
+      context.journal.write(guestId, generation, kind);
+    } catch (error) {
+      const failure = failureOf(error);
+      context.logger.error({ guestId, generation }, describe(failure));
+      context.emitError(failure, null);
+    }
   }
 
   private follow(migrationId: string, resident: Resident, phase: SourcePhase): void {

@@ -223,6 +223,62 @@ test("a link that loses a frame is found out, and costs the guest nothing", asyn
   await assertUnmoved(source);
 });
 
+/** Options for Node.js that make the disk full for one kind of record. */
+function noRoomFor(kind: string): readonly string[] {
+  const module = `
+    import fs from "node:fs";
+    import { syncBuiltinESMExports } from "node:module";
+    const { writeSync } = fs;
+    fs.writeSync = (fd, data, ...rest) => {
+      if (String(data).includes('"kind":"${kind}"')) throw new Error("ENOSPC: the disk is full");
+      return writeSync(fd, data, ...rest);
+    };
+    syncBuiltinESMExports();`;
+  return ["--import", `data:text/javascript,${encodeURIComponent(module)}`];
+}
+
+for (const kind of ["handingOver", "kept"]) {
+  test(`a source whose disk is full for "${kind}" says so, and its guest runs on`, async () => {
+    await using dest = await Daemon.dest();
+    const words = ["source", "--guest", "random-writer", "--set", "rate=100000/s", ...MEMORY];
+    await using source = await Daemon.start(words, { nodeOptions: noRoomFor(kind) });
+    await source.event("guest", ({ state }) => state === "running");
+    await using proxy = await Proxy.open(dest.target);
+    proxy.judge = ({ name }) => (name === "switchover" ? "cut" : "pass");
+    const report = await source.move(proxy.address);
+    assert.equal(report.outcome, "failed");
+    const isCause = report.failure?.code === "JOURNAL_UNUSABLE";
+    if (!isCause) assert.equal((await source.event("error")).code, "JOURNAL_UNUSABLE");
+    await source.progress(1000);
+    await assertUnmoved(source);
+  });
+}
+
+test("a destination whose disk is full takes no guest, and gives back none that it has not", async () => {
+  await using dest = await Daemon.start(["dest", "--listen", "127.0.0.1:0"], {
+    nodeOptions: noRoomFor("running"),
+  });
+  await using source = await Daemon.source(WRITER, ...MEMORY);
+  const report = await source.move(dest);
+  assert.equal(report.outcome, "failed");
+  assert.equal((await dest.event("error")).code, "JOURNAL_UNUSABLE");
+  assert.deepEqual((await dest.status()).guests, []);
+  await source.progress(1000);
+  await assertUnmoved(source);
+});
+
+test("a source whose disk is full when the guest has left still lets go of it", async () => {
+  await using dest = await Daemon.dest();
+  await using source = await Daemon.start(["source", "--guest", "idle", ...MEMORY], {
+    nodeOptions: noRoomFor("released"),
+  });
+  await source.event("guest", ({ state }) => state === "running");
+  assert.equal((await source.move(dest)).outcome, "completed");
+  assert.deepEqual((await source.status()).guests, []);
+  assert.equal((await source.event("error")).code, "JOURNAL_UNUSABLE");
+  await dest.progress(100);
+});
+
 test("a page that changes on its way in stage one is sent again", async () => {
   await using dest = await Daemon.dest();
   await using source = await Daemon.source("idle", ...MEMORY);
