@@ -8,6 +8,9 @@ interface Figure {
   readonly values: readonly number[];
 }
 
+/** The parts of a benchmark, by name: each can be run alone. */
+export type Bench = Readonly<Record<string, (figures: Figures, runs: number) => Promise<void>>>;
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

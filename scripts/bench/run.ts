@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
+import { backMemory } from "./back-memory.js";
 import type { HostEvent } from "../../src/host/events.js";
 import type { MigrateRequest } from "../../src/host/service.js";
 import type { Report } from "../../src/protocol/report.js";
@@ -71,17 +72,6 @@ export async function migrateOnce({ guest, request = {}, warmUpMs = 0 }: Plan): 
     await Promise.all([source.stop(), dest.stop()]);
     rmSync(state, { recursive: true, force: true });
   }
-}
-
-/**
- * Has the machine touch and free this much memory. A virtual machine gives free memory back to its host after
- * some seconds, and the first touch afterwards costs many times a copy; what follows at once does not pay
- * for that, neither our page path nor the raw pump.
- */
-export async function backMemory(byteCount: number): Promise<void> {
-  const bytes = String(byteCount + 256 * 2 ** 20);
-  const code = `for (let left = ${bytes}; left > 0; left -= 2**28) (globalThis.kept ??= []).push(Buffer.alloc(2**28, 1))`;
-  await once(spawn(process.execPath, ["-e", code], { stdio: "inherit" }), "exit");
 }
 
 function ramBytesOf(guest: readonly string[]): number {

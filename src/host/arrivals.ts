@@ -5,7 +5,6 @@ import { type Failure, MigrationError } from "../failure.js";
 import type { GuestSpec } from "../guest/guest.js";
 import { loadProgram } from "../guest/load-program.js";
 import { isRamSize, MAX_VCPUS, PAGE_BYTES } from "../memory/geometry.js";
-import { GuestRam } from "../memory/ram.js";
 import { encodeMessage } from "../protocol/codec.js";
 import { MAX_INCOMING } from "../protocol/limits.js";
 import type { MessageBody } from "../protocol/messages.js";
@@ -14,6 +13,7 @@ import { ControlConnection } from "../transport/control-connection.js";
 import type { Greeting } from "../transport/greeter.js";
 import { handOver } from "../transport/hand-over.js";
 import { isTokenRight } from "../transport/token.js";
+import { allocateRam } from "./allocate-ram.js";
 import type { HostContext } from "./context.js";
 import { freeMemorySoon } from "./free-memory.js";
 import { ProgressMeter } from "./progress-meter.js";
@@ -132,7 +132,7 @@ export class Arrivals {
       spec,
       hello.generation,
       hello.channels,
-      allocate(spec),
+      allocateRam(spec),
       control,
       {
         clock: context.clock,
@@ -276,17 +276,6 @@ async function loadSpec(hello: MessageBody<"hello">): Promise<GuestSpec> {
     ramBytes: hello.ramBytes,
     vcpuCount: hello.vcpuCount,
   };
-}
-
-/** Throws MEMORY_SHORT where the machine cannot give it. */
-function allocate({ ramBytes, vcpuCount }: GuestSpec): GuestRam {
-  try {
-    return GuestRam.allocate(ramBytes, vcpuCount);
-  } catch (cause) {
-    const availableBytes = process.availableMemory();
-    const failure = { code: "MEMORY_SHORT", wantedBytes: ramBytes, availableBytes } as const;
-    throw new MigrationError(failure, { cause });
-  }
 }
 
 function refuseGeometry(detail: string): never {

@@ -8,9 +8,9 @@ import { loadProgram } from "../guest/load-program.js";
 import type { GuestOptions } from "../guest/program.js";
 import { ThroughputRecorder } from "../guest/throughput.js";
 import { isRamSize, MAX_VCPUS } from "../memory/geometry.js";
-import { GuestRam } from "../memory/ram.js";
 import { type Address, formatAddress, isLoopback } from "../transport/address.js";
 import { type Greeter, openGreeter } from "../transport/greeter.js";
+import { allocateRam } from "./allocate-ram.js";
 import { Arrivals } from "./arrivals.js";
 import { HostContext } from "./context.js";
 import { Departures } from "./departures.js";
@@ -110,13 +110,9 @@ export class Host implements HostService, AsyncDisposable {
       vcpuCount: request.vcpuCount,
     };
     checkGeometry(spec);
-    const guest = await Guest.create(
-      spec,
-      GuestRam.allocate(spec.ramBytes, spec.vcpuCount),
-      (it) => {
-        context.guestFailed(spec.guestId, it);
-      },
-    );
+    const guest = await Guest.create(spec, allocateRam(spec), (it) => {
+      context.guestFailed(spec.guestId, it);
+    });
     try {
       const states = await guest.boot();
       await guest.start(states);
