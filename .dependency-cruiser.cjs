@@ -65,7 +65,7 @@ module.exports = {
           "^src/transport/address\\.ts$",
           "^src/guest/(program|programs/builtin)\\.ts$",
           "^src/memory/geometry\\.ts$",
-          "^src/source/tuning\\.ts$",
+          "^src/source/(tuning|algorithms/choice)\\.ts$",
           GROUND,
         ],
       },

@@ -1,7 +1,8 @@
+import type { AlgorithmChoice } from "../source/algorithms/choice.js";
 import type { TuningChoice } from "../source/tuning.js";
 import type { GuestDigest, HostEvent, HostStatus } from "./events.js";
 
-export interface MigrateRequest {
+export interface MigrateRequest extends AlgorithmChoice {
   /** HOST:PORT of the destination. */
   readonly to: string;
   /** May be left out when the host has one guest. */
