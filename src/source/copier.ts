@@ -20,6 +20,8 @@ export interface CopierParts {
   readonly pool: ChannelPool;
   readonly heat: HeatClock;
   readonly clock: Clock;
+  /** The shortest round trip to the destination until now; infinite before the first. */
+  readonly roundTripMs: () => number;
 }
 
 /** Before the handover: sends pages, pass after pass, as the policy has it. */
@@ -46,7 +48,7 @@ export class Copier {
 
   /** The opening, or the pass after the last; resolves with whether another is to follow. */
   async pass(): Promise<boolean> {
-    const { policy, clock } = this.parts;
+    const { policy, clock, roundTripMs } = this.parts;
     const isFirst = this.log.rounds.length === 0;
     const opening = isFirst ? policy.opening : "dirty";
     if (opening === "nothing") return false;
@@ -59,7 +61,7 @@ export class Copier {
     await this.send(opening);
     const endMs = clock.nowMs();
     this.note(before, endMs, false);
-    const verdict = policy.afterPass(this.log.facts(endMs));
+    const verdict = policy.afterPass(this.log.facts(endMs, roundTripMs()));
     if (verdict.then === "stop") {
       this.log.stopReason = verdict.reason;
       return false;
@@ -70,10 +72,11 @@ export class Copier {
 
   /** The guest stands still: whether the rest is sent before it is handed over. */
   settle(): boolean {
-    const { policy, dirtySet } = this.parts;
+    const { policy, dirtySet, roundTripMs } = this.parts;
     const { rest, choice } = policy.ending({
       reason: this.log.stopReason,
       bytesPerSecond: this.log.bytesPerSecond,
+      roundTripMs: roundTripMs(),
       dirtyPages: () => dirtySet.collect().count(),
     });
     this.choice = choice;

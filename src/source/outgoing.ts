@@ -93,16 +93,15 @@ export class Outgoing {
     this.dirtySet = new DirtySet(guest.ram, this.tables);
     this.pool = this.createPool();
     this.measured = new Measurements(host.clock.nowMs(), guest, throughput, this.tables);
-    const { tables, dirtySet, pool } = this;
-    const { clock } = host;
     this.copier = new Copier({
       policy: options.policy,
       guest,
-      tables,
-      dirtySet,
-      pool,
+      tables: this.tables,
+      dirtySet: this.dirtySet,
+      pool: this.pool,
       heat,
-      clock,
+      clock: host.clock,
+      roundTripMs: () => this.control?.clocks.roundTripMs ?? Infinity,
     });
   }
 

@@ -62,7 +62,7 @@ export class RoundLog {
   }
 
   /** What a policy is told of the pass that was noted last. */
-  facts(atMs: number): PassFacts {
+  facts(atMs: number, roundTripMs: number): PassFacts {
     const last = this.rounds.at(-1);
     if (last === undefined) throw new RangeError("no pass has ended yet");
     const before = this.rounds.at(-2);
@@ -78,6 +78,7 @@ export class RoundLog {
       durationMs: last.durationMs,
       elapsedMs: atMs - this.startMs,
       bytesPerSecond: this.bytesPerSecond,
+      roundTripMs,
       throttlePercent: last.throttlePercent,
     };
   }

@@ -45,6 +45,8 @@ export interface PassFacts {
   readonly elapsedMs: number;
   /** What the passes have measured; null while no page had contents. */
   readonly bytesPerSecond: number | null;
+  /** The shortest that was seen to the destination. */
+  readonly roundTripMs: number;
   /** What was taken from the guest during this pass. */
   readonly throttlePercent: number;
 }
@@ -58,6 +60,7 @@ export interface StopFacts {
   /** Why it was stopped. */
   readonly reason: StopReason | null;
   readonly bytesPerSecond: number | null;
+  readonly roundTripMs: number;
   /** Counts the pages that the destination lacks, exactly. The guest stands still while it counts. */
   dirtyPages(): number;
 }

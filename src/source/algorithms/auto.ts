@@ -13,8 +13,12 @@ import { XEN } from "./pre-copy.js";
 
 /** What QEMU allows when nobody says otherwise. */
 const DEFAULT_MAX_DOWNTIME_MS = 300;
-/** Of the downtime that is allowed, what pages may take; stopping and the handover need the rest. */
+/** Of the downtime that is allowed, what pages may take: the bandwidth of a short burst varies. */
 const PAGES_SHARE = 0.7;
+/** At least this much is left for stopping, the barrier and the handover, whatever the link. */
+const HANDOVER_MS = 10;
+/** Round trips of a handover with a pass before it: the barrier's, the switchover's. */
+const ROUND_TRIPS = 2;
 /** Another round has to leave less than this much of what is dirty now, or it is not worth its pages. */
 const WORTHWHILE = 0.8;
 
@@ -31,13 +35,20 @@ export interface Intent {
  * handed over with its dirty pages missing. The last word is said when it stands still and they are counted.
  */
 export function auto({ maxDowntimeMs = DEFAULT_MAX_DOWNTIME_MS, maxTotalMs }: Intent): Policy {
-  const pagesMs = maxDowntimeMs * PAGES_SHARE;
+  const pagesMs = ({ roundTripMs }: { readonly roundTripMs: number }) =>
+    pagesMsOf(maxDowntimeMs, roundTripMs);
   return {
     algorithm: "three-stage",
     opening: "all-but-hot",
-    afterPass: (facts) => afterPass(facts, pagesMs, maxTotalMs),
-    ending: (facts) => ending(facts, pagesMs, maxDowntimeMs, maxTotalMs),
+    afterPass: (facts) => afterPass(facts, pagesMs(facts), maxTotalMs),
+    ending: (facts) => ending(facts, pagesMs(facts), maxDowntimeMs, maxTotalMs),
   };
+}
+
+/** What of that downtime pages may take; 0 where the handover alone needs it all. */
+function pagesMsOf(maxDowntimeMs: number, roundTripMs: number): number {
+  const leftMs = maxDowntimeMs - HANDOVER_MS - ROUND_TRIPS * roundTripMs;
+  return Math.max(0, Math.min(leftMs, maxDowntimeMs * PAGES_SHARE));
 }
 
 function afterPass(facts: PassFacts, pagesMs: number, maxTotalMs = Infinity): Verdict {

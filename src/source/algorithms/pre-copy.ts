@@ -43,8 +43,9 @@ function afterRound(options: PreCopyOptions, facts: PassFacts): Verdict {
 }
 
 /**
- * Xen stops on any of its four rules, so their order only says which is named when several hold. A guest that can
- * still be slowed down is not given up for growing or for what was sent: that is what slowing is for.
+ * Xen stops on any of its four rules, so their order only says which is named when several hold. Where the guest
+ * may be slowed down, a round that sends more is no bad sign, since fewer pages had to be skipped; and what
+ * was sent in all counts only when it can be slowed no further.
  */
 function stopReason(options: PreCopyOptions, facts: PassFacts): StopReason | null {
   const { downtimeLimitMs, maxRounds = XEN.MAX_ROUNDS, throttle } = options;
@@ -52,8 +53,8 @@ function stopReason(options: PreCopyOptions, facts: PassFacts): StopReason | nul
   if (facts.pagesSent + facts.pagesSkipped < XEN.FEW_PAGES) return "few-pages";
   if (downtimeLimitMs !== undefined && leftMs <= downtimeLimitMs) return "downtime-limit";
   if (facts.pass >= maxRounds) return "max-rounds";
+  if (throttle === undefined && facts.pagesSent > facts.pagesSentBefore) return "grew";
   if (throttle !== undefined && facts.throttlePercent < throttle.maxPercent) return null;
-  if (facts.pagesSent > facts.pagesSentBefore) return "grew";
   if (facts.pagesSentInAll > XEN.MAX_FACTOR * facts.totalPages) return "sent-3x";
   return null;
 }
