@@ -23,7 +23,7 @@ export interface HostService {
   status(): HostStatus;
   /** Starts a migration and returns its id; its end comes as a `report` event. */
   migrate(request: MigrateRequest): Promise<{ readonly migrationId: string }>;
-  /** Cancels a migration in stage one; later it is refused, since the guest is moving. */
+  /** Cancels a migration before the guest is handed over; later it is refused, since it is moving. */
   cancel(migrationId: string, by: string): void;
   pause(guestId: string): Promise<void>;
   resume(guestId: string): void;
