@@ -28,8 +28,9 @@ export type Interrupt =
 export const SECOND_PRESS_MS = 5000;
 
 /**
- * A guest between two hosts would be lost with this process, so leaving it takes a second Ctrl-C. One that
- * has not moved yet stays: its migration is cancelled. Without a migration the host closes.
+ * A guest between two hosts would be lost with this process, so leaving it takes a second Ctrl-C.
+ * One that has not moved yet stays: its migration is cancelled. Without a migration the host
+ * closes.
  */
 export function onInterrupt(
   active: readonly ActiveMigration[],
@@ -48,8 +49,9 @@ export function onInterrupt(
 const NOT_HANDED_OVER = ["pausing", "sendingRest"];
 
 /**
- * The stage of that phase for whoever wants to cancel. A guest may stand still for long while the last of its
- * pages are sent, and as long as it was not handed over that is no different from stage one.
+ * The stage of that phase for whoever wants to cancel. A guest may stand still for long while the
+ * last of its pages are sent, and as long as it was not handed over that is no different from stage
+ * one.
  */
 export function stageForCancelling({ direction, phase, stage }: PhaseEvent): 1 | 2 | 3 | null {
   return direction === "outgoing" && NOT_HANDED_OVER.includes(phase) ? 1 : stage;

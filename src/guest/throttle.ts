@@ -4,8 +4,8 @@ import { GUEST_WORDS } from "../memory/words.js";
 const LEAST_SLEEP_MS = 1;
 
 /**
- * Slows one vCPU down to the share of time that the host leaves it (`GUEST_WORDS.THROTTLE`): whatever it
- * runs, it owes sleep for. A sleep that takes too long is made up for by the next.
+ * Slows one vCPU down to the share of time that the host leaves it (`GUEST_WORDS.THROTTLE`):
+ * whatever it runs, it owes sleep for. A sleep that takes too long is made up for by the next.
  */
 export class Throttle {
   private debtMs = 0;

@@ -84,8 +84,9 @@ export class Copier {
   }
 
   /**
-   * Sends what is left while the guest stands still. Then a page that comes corrupt is not torn: it is sent
-   * once more, and rejects with PAGE_CORRUPT after that, for a guest that lacks a page is not handed over.
+   * Sends what is left while the guest stands still. Then a page that comes corrupt is not torn: it
+   * is sent once more, and rejects with PAGE_CORRUPT after that, for a guest that lacks a page is
+   * not handed over.
    */
   async rest(): Promise<void> {
     const { clock, dirtySet } = this.parts;

@@ -10,9 +10,9 @@ import { pagesPerFrame, type RateLimit } from "./rate-limit.js";
 const CHUNK_PAGES = MAX_DATA_PAGES;
 
 /**
- * One channel's part of a round: a pass over the planned pages, which carry one mark from before it began.
- * A page that the guest has written since is skipped when its turn comes, as in Xen: it is dirty
- * anyway, and the next round may find it at rest.
+ * One channel's part of a round: a pass over the planned pages, which carry one mark from before it
+ * began. A page that the guest has written since is skipped when its turn comes, as in Xen: it is
+ * dirty anyway, and the next round may find it at rest.
  *
  * Few pages may be planned, so a frame is filled from as many chunks as it takes.
  */

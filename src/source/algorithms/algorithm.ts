@@ -1,9 +1,9 @@
 import type { Algorithm, Choice, StopReason } from "../../protocol/report.js";
 
 /**
- * An algorithm is a policy over the one engine: it is told what has come of each pass, and answers two
- * questions. Does another pass follow before the guest stops? And may pages remain when it is handed over?
- * Policies are pure: what they have to remember stands in the facts.
+ * An algorithm is a policy over the one engine: it is told what has come of each pass, and answers
+ * two questions. Does another pass follow before the guest stops? And may pages remain when it is
+ * handed over? Policies are pure: what they have to remember stands in the facts.
  */
 export interface Policy {
   /** What the report calls the migration, unless `ending` chooses otherwise. */
@@ -25,7 +25,10 @@ export type Opening =
   /** All pages, save those that the guest has written since the round began: see round.ts. */
   | "all";
 
-/** What has come of a pass while the guest ran. Pages count as sent whether with contents or as zero. */
+/**
+ * What has come of a pass while the guest ran. Pages count as sent whether with contents or as
+ * zero.
+ */
 export interface PassFacts {
   /** Of this pass, from 1 on. */
   readonly pass: number;
@@ -61,7 +64,9 @@ export interface StopFacts {
   readonly reason: StopReason | null;
   readonly bytesPerSecond: number | null;
   readonly roundTripMs: number;
-  /** Counts the pages that the destination lacks, exactly. The guest stands still while it counts. */
+  /**
+   * Counts the pages that the destination lacks, exactly. The guest stands still while it counts.
+   */
   dirtyPages(): number;
 }
 

@@ -19,7 +19,10 @@ const PAGES_SHARE = 0.7;
 const HANDOVER_MS = 10;
 /** Round trips of a handover with a pass before it: the barrier's, the switchover's. */
 const ROUND_TRIPS = 2;
-/** Another round has to leave less than this much of what is dirty now, or it is not worth its pages. */
+/**
+ * Another round has to leave less than this much of what is dirty now, or it is not worth its
+ * pages.
+ */
 const WORTHWHILE = 0.8;
 
 export interface Intent {
@@ -29,10 +32,11 @@ export interface Intent {
 }
 
 /**
- * Chooses between pre-copy and three-stage, by what the passes measure. It begins as three-stage does. Then, as
- * long as rounds bring the dirty pages down, it goes on until they can be sent within the downtime that is
- * allowed: so ends pre-copy, without a fault. Where rounds would not get there, or not in time, the guest is
- * handed over with its dirty pages missing. The last word is said when it stands still and they are counted.
+ * Chooses between pre-copy and three-stage, by what the passes measure. It begins as three-stage
+ * does. Then, as long as rounds bring the dirty pages down, it goes on until they can be sent
+ * within the downtime that is allowed: so ends pre-copy, without a fault. Where rounds would not
+ * get there, or not in time, the guest is handed over with its dirty pages missing. The last word
+ * is said when it stands still and they are counted.
  */
 export function auto({ maxDowntimeMs = DEFAULT_MAX_DOWNTIME_MS, maxTotalMs }: Intent): Policy {
   const pagesMs = ({ roundTripMs }: { readonly roundTripMs: number }) =>
@@ -59,7 +63,8 @@ function afterPass(facts: PassFacts, pagesMs: number, maxTotalMs = Infinity): Ve
   // What the guest would write meanwhile, if it goes on as in this pass.
   const dirtyThen = (dirtyPages / durationMs) * nextMs;
   if (!(dirtyThen < dirtyPages * WORTHWHILE)) return stop("not-converging");
-  // A guest that writes the same pages over and over leaves as many after a short pass as after a long one.
+  // A guest that writes the same pages over and over leaves as many after a short pass as after a
+  // long one.
   const isStuck = facts.pass > 1 && dirtyPages >= facts.dirtyPagesBefore * WORTHWHILE;
   if (isStuck) return stop("not-converging");
   const thenMs = sendingMs(dirtyThen, bytesPerSecond, PAGE_BYTES);

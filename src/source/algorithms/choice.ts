@@ -33,7 +33,10 @@ export function policyOf(choice: AlgorithmChoice): Policy {
   }
 }
 
-/** Which algorithms an option means anything to; what stands in neither table means something to all. */
+/**
+ * Which algorithms an option means anything to; what stands in neither table means something to
+ * all.
+ */
 const MEANT_FOR: Readonly<Record<string, readonly AlgorithmName[]>> = {
   downtimeLimitMs: ["pre-copy"],
   maxRounds: ["pre-copy"],

@@ -11,7 +11,9 @@ export const XEN = {
   MAX_FACTOR: 3,
 } as const;
 
-/** How a guest is slowed down that writes faster than its pages can be sent (QEMU's auto-converge). */
+/**
+ * How a guest is slowed down that writes faster than its pages can be sent (QEMU's auto-converge).
+ */
 export interface ThrottlePlan {
   readonly startPercent: number;
   readonly stepPercent: number;
@@ -43,9 +45,9 @@ function afterRound(options: PreCopyOptions, facts: PassFacts): Verdict {
 }
 
 /**
- * Xen stops on any of its four rules, so their order only says which is named when several hold. Where the guest
- * may be slowed down, a round that sends more is no bad sign, since fewer pages had to be skipped; and what
- * was sent in all counts only when it can be slowed no further.
+ * Xen stops on any of its four rules, so their order only says which is named when several hold.
+ * Where the guest may be slowed down, a round that sends more is no bad sign, since fewer pages had
+ * to be skipped; and what was sent in all counts only when it can be slowed no further.
  */
 function stopReason(options: PreCopyOptions, facts: PassFacts): StopReason | null {
   const { downtimeLimitMs, maxRounds = XEN.MAX_ROUNDS, throttle } = options;
@@ -59,7 +61,10 @@ function stopReason(options: PreCopyOptions, facts: PassFacts): StopReason | nul
   return null;
 }
 
-/** One step up after each round in which the guest wrote more than half of what was sent, as in QEMU. */
+/**
+ * One step up after each round in which the guest wrote more than half of what was sent, as in
+ * QEMU.
+ */
 function nextThrottle(plan: ThrottlePlan | undefined, facts: PassFacts): number {
   const { throttlePercent, dirtyPages, pagesSent } = facts;
   if (plan === undefined || dirtyPages * 2 <= pagesSent) return throttlePercent;

@@ -1,7 +1,7 @@
 import type { PassFacts, StopFacts } from "../../../../src/source/algorithms/algorithm.js";
 
 /** 1 MB/s in pages of 4096 bytes: 256 pages take 1048.576 ms. */
-export const BYTES_PER_SECOND = 1_000_000;
+const BYTES_PER_SECOND = 1_000_000;
 
 /** The second round of a guest of 1000 pages that comes to rest: nothing yet ends it. */
 export function passFacts(changes: Partial<PassFacts> = {}): PassFacts {
