@@ -42,7 +42,8 @@ async function move(from: Daemon, to: Daemon, request: Request): Promise<Report>
 
 for (const vcpus of [1, 2]) {
   const plural = vcpus === 1 ? "one vCPU" : "two vCPUs";
-  for (const guest of PACED) {
+  // A guest that writes nothing is the same with more vCPUs, and every chain takes its time.
+  for (const guest of vcpus === 1 ? PACED : PACED.slice(1)) {
     test(`${guest} on ${plural} is the guest that never moved, by every algorithm in turn`, async () => {
       const words = [...MEMORY, "--vcpus", String(vcpus), "--listen", "127.0.0.1:0"];
       await using a = await Daemon.source(guest, ...words);

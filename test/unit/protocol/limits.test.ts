@@ -158,6 +158,8 @@ function largest(shape: BodyShape): unknown {
   switch (shape.type) {
     case "null":
       return null;
+    case "boolean":
+      return true;
     case "integer":
     case "number":
       return 2 ** 40;
