@@ -67,7 +67,7 @@ module.exports = {
           "^src/transport/address\\.ts$",
           "^src/guest/(program|programs/builtin)\\.ts$",
           "^src/memory/geometry\\.ts$",
-          "^src/source/tuning\\.ts$",
+          "^src/source/(tuning|algorithms/choice)\\.ts$",
           GROUND,
         ],
       },

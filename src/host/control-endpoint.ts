@@ -3,7 +3,8 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } f
 import type { Logger } from "pino";
 import { z } from "zod";
 import { describe, MigrationError, type Failure, type FailureCode } from "../failure.js";
-import { MAX_CHANNELS, MAX_DATA_PAGES } from "../protocol/limits.js";
+import { MAX_CHANNELS, MAX_DATA_PAGES, MAX_DURATION_MS, MAX_ROUNDS } from "../protocol/limits.js";
+import { ALGORITHM_NAMES } from "../source/algorithms/choice.js";
 import { formatAddress, isLoopback, parseAddress, type Address } from "../transport/address.js";
 import { callerGuard } from "./caller-guard.js";
 import { EventStreams } from "./event-streams.js";
@@ -30,12 +31,23 @@ export interface ControlEndpoint {
 const MAX_BODY_BYTES = 16 * 1024;
 const REQUEST_TIMEOUT_MS = 10_000;
 
+const duration = z.number().positive().max(MAX_DURATION_MS);
+const percent = z.int().min(1).max(99);
+
 const migrateBody = z.strictObject({
   to: z.string().refine((text) => parseAddress(text) !== undefined, "must be HOST:PORT"),
   guestId: z.string().min(1).max(64).optional(),
   maxBandwidth: z.number().positive().optional(),
   maxPostcopyBandwidth: z.number().positive().optional(),
   channels: z.int().min(1).max(MAX_CHANNELS).optional(),
+  algorithm: z.enum(ALGORITHM_NAMES).optional(),
+  downtimeLimitMs: duration.optional(),
+  maxRounds: z.int().min(1).max(MAX_ROUNDS).optional(),
+  throttle: z
+    .strictObject({ startPercent: percent, stepPercent: percent, maxPercent: percent })
+    .optional(),
+  maxDowntimeMs: duration.optional(),
+  maxTotalMs: duration.optional(),
   tuning: z
     .strictObject({
       defer: z.boolean(),

@@ -2,6 +2,12 @@ import { randomUUID } from "node:crypto";
 import { describe, type Failure, failureOf, MigrationError } from "../failure.js";
 import { MAX_CHANNELS } from "../protocol/limits.js";
 import type { Outcome } from "../protocol/report.js";
+import {
+  describeMisfit,
+  findMisfit,
+  policyOf,
+  throttleProblem,
+} from "../source/algorithms/choice.js";
 import { Outgoing, type OutgoingOptions } from "../source/outgoing.js";
 import { type SourcePhase, stageOf, tell } from "../source/phase.js";
 import { completeTuning } from "../source/tuning.js";
@@ -39,6 +45,7 @@ export class Departures {
       const detail = `channels must be a whole number from 1 to ${String(MAX_CHANNELS)}`;
       throw new MigrationError({ code: "USAGE", detail });
     }
+    requireSense(request);
     const resident = this.pick(request.guestId);
     resident.require("running");
     const migrationId = randomUUID();
@@ -51,6 +58,7 @@ export class Departures {
       channels,
       maxBandwidth: request.maxBandwidth,
       maxPostcopyBandwidth: request.maxPostcopyBandwidth,
+      policy: policyOf(request),
       tuning: completeTuning(request.tuning),
       askMs: this.askMs,
     });
@@ -158,6 +166,16 @@ export class Departures {
       text: tell(phase),
     });
   }
+}
+
+/** No option is accepted and then ignored. Throws USAGE. */
+function requireSense(request: MigrateRequest): void {
+  const misfit = findMisfit(request);
+  const detail =
+    misfit === undefined
+      ? throttleProblem(request.throttle)
+      : describeMisfit(misfit, misfit.isKnob ? `tuning.${misfit.option}` : misfit.option);
+  if (detail !== undefined) throw new MigrationError({ code: "USAGE", detail });
 }
 
 /** What the end of a migration means for the guest that was to leave. */

@@ -1,7 +1,8 @@
+import type { AlgorithmChoice } from "../source/algorithms/choice.js";
 import type { TuningChoice } from "../source/tuning.js";
 import type { GuestDigest, HostEvent, HostStatus } from "./events.js";
 
-export interface MigrateRequest {
+export interface MigrateRequest extends AlgorithmChoice {
   /** HOST:PORT of the destination. */
   readonly to: string;
   /** May be left out when the host has one guest. */
@@ -22,7 +23,7 @@ export interface HostService {
   status(): HostStatus;
   /** Starts a migration and returns its id; its end comes as a `report` event. */
   migrate(request: MigrateRequest): Promise<{ readonly migrationId: string }>;
-  /** Cancels a migration in stage one; later it is refused, since the guest is moving. */
+  /** Cancels a migration before the guest is handed over; later it is refused, since it is moving. */
   cancel(migrationId: string, by: string): void;
   pause(guestId: string): Promise<void>;
   resume(guestId: string): void;

@@ -33,6 +33,15 @@ export const MAX_TORN_PAGES = MAX_DATA_PAGES;
 /** Bulk channels of one migration; more than cores only queue for them. */
 export const MAX_CHANNELS = 16;
 
+/** Passes over a running guest; Xen makes 29, and a guest that has not converged by then does not. */
+export const MAX_ROUNDS = 1000;
+
+/** Passes that a report tells of: those, and two over a guest that stands still. */
+export const MAX_PASSES = MAX_ROUNDS + 2;
+
+/** The longest time that anybody may ask for: a day. */
+export const MAX_DURATION_MS = 24 * 60 * 60 * 1000;
+
 /** Guests that a host receives at the same time. */
 export const MAX_INCOMING = 4;
 

@@ -4,8 +4,8 @@ import { MAX_BITMAP_BYTES, MAX_CHANNELS, MAX_CPU_STATE_BYTES } from "./limits.js
 import { reportSchema } from "./report.js";
 
 /**
- * The control messages. This table is the contract: types, the checks of sender and phase, PROTOCOL.md and
- * the round-trip tests are derived from it.
+ * The control messages. This table is the contract: types, the checks of sender and phase,
+ * PROTOCOL.md and the round-trip tests are derived from it.
  *
  *     source                                          destination
  *       │ hello ─────────────────────────────────────────► │  allocates memory
@@ -25,9 +25,12 @@ import { reportSchema } from "./report.js";
  *       │ ◄────────────────────────────────────── summary  │
  *       │ report ────────────────────────────────────────► │
  *
- * `ping` is answered by `pong` at any time. Until the switchover the source may `cancel`. In stage three
- * the destination tells its `progress`. Whoever gives up says `failed`. A source in doubt opens a new
- * connection and says `ask`; `owner` answers it.
+ * Stage one may have several passes, each with its barrier, or none; and one more may come while
+ * the guest stands still, just before the switchover. How many, only the source knows.
+ *
+ * `ping` is answered by `pong` at any time. Until the switchover the source may `cancel`. In stage
+ * three the destination tells its `progress`. Whoever gives up says `failed`. A source in doubt
+ * opens a new connection and says `ask`; `owner` answers it.
  */
 
 export type Sender = "source" | "dest";
@@ -66,7 +69,9 @@ const generation = z
   .min(1)
   .max(2 ** 31);
 const text = z.string().max(4096);
-/** Bytes have no place in JSON Schema; `meta` tells the protocol document and the tests about them. */
+/**
+ * Bytes have no place in JSON Schema; `meta` tells the protocol document and the tests about them.
+ */
 const bytes = (limit: number) =>
   z
     .instanceof(Uint8Array)

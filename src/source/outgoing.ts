@@ -13,8 +13,10 @@ import { PROTOCOL_VERSION } from "../protocol/version.js";
 import type { Address } from "../transport/address.js";
 import { connect } from "../transport/connect.js";
 import { ControlConnection } from "../transport/control-connection.js";
+import type { Policy } from "./algorithms/algorithm.js";
 import { askOwner } from "./ask.js";
 import { ChannelPool } from "./channel-pool.js";
+import { Copier } from "./copier.js";
 import { DirtySet } from "./dirty-set.js";
 import { Drain } from "./drain.js";
 import type { HeatClock } from "./heat-clock.js";
@@ -44,6 +46,7 @@ export interface OutgoingOptions {
   readonly maxBandwidth: number | undefined;
   /** The same in stage three, for what is pushed; undefined is as before. */
   readonly maxPostcopyBandwidth: number | undefined;
+  readonly policy: Policy;
   readonly tuning: Tuning;
   /** How long a source in doubt asks before it gives up. */
   readonly askMs: number;
@@ -72,6 +75,7 @@ export class Outgoing {
   private readonly measured: Measurements;
   private control: ControlConnection | undefined;
   private readonly pool: ChannelPool;
+  private readonly copier: Copier;
   private drain: Drain | undefined;
   private pausing: Promise<unknown> = Promise.resolve();
   private paused: (CpuStates & { readonly pausedMs: number }) | undefined;
@@ -81,7 +85,7 @@ export class Outgoing {
     private readonly options: OutgoingOptions,
     private readonly guest: Guest,
     throughput: ThroughputRecorder,
-    private readonly heat: HeatClock,
+    heat: HeatClock,
     private readonly host: OutgoingHost,
   ) {
     const { pageCount } = guest.ram;
@@ -89,6 +93,16 @@ export class Outgoing {
     this.dirtySet = new DirtySet(guest.ram, this.tables);
     this.pool = this.createPool();
     this.measured = new Measurements(host.clock.nowMs(), guest, throughput, this.tables);
+    this.copier = new Copier({
+      policy: options.policy,
+      guest,
+      tables: this.tables,
+      dirtySet: this.dirtySet,
+      pool: this.pool,
+      heat,
+      clock: host.clock,
+      roundTripMs: () => this.control?.clocks.roundTripMs ?? Infinity,
+    });
   }
 
   get guestId(): string {
@@ -196,8 +210,14 @@ export class Outgoing {
       case "copy":
         void this.attempt(() => this.copy());
         break;
+      case "copyAgain":
+        void this.attempt(() => this.pass());
+        break;
       case "pause":
         this.pausing = this.attempt(() => this.pause());
+        break;
+      case "sendRest":
+        void this.attempt(() => this.sendRest());
         break;
       case "sendSwitchover":
         this.sendSwitchover();
@@ -266,9 +286,15 @@ export class Outgoing {
     }, PROGRESS_INTERVAL_MS);
     await this.pool.connect();
     this.measured.note({ passStartMs: this.host.clock.nowMs() });
-    await this.pool.pass(1, this.heat.entries());
-    this.measured.note({ passEndMs: this.host.clock.nowMs() });
-    this.happen({ type: "passEnded" });
+    await this.pass();
+  }
+
+  private async pass(): Promise<void> {
+    const again = await this.copier.pass();
+    if (this.copier.log.rounds.length > 0) {
+      this.measured.note({ passEndMs: this.host.clock.nowMs() });
+    }
+    this.happen({ type: "passEnded", again });
   }
 
   /** Stage two begins: the journal knows before the guest stops, so the pause does not wait for the disk. */
@@ -278,7 +304,14 @@ export class Outgoing {
     this.measured.note({ pauseMs: this.host.clock.nowMs() });
     this.paused = await this.guest.pause();
     this.measured.note({ stoodMs: this.paused.pausedMs });
-    this.happen({ type: "paused" });
+    this.copier.release();
+    this.happen({ type: "paused", sendRest: this.copier.settle() });
+  }
+
+  private async sendRest(): Promise<void> {
+    await this.copier.rest();
+    this.measured.note({ restSentMs: this.host.clock.nowMs() });
+    this.happen({ type: "restSent" });
   }
 
   private sendSwitchover(): void {
@@ -334,14 +367,15 @@ export class Outgoing {
 
   private tick(): void {
     const stage = stageOf(this.phase);
-    if (stage !== null) this.host.progressed(this.measured.progress(stage));
+    if (stage !== null) this.host.progressed(this.measured.progress(stage, this.copier));
   }
 
   private report(): void {
     clearInterval(this.progressTimer);
     if (this.phase.name !== "ended") return;
+    this.copier.release();
     this.measured.note({ endMs: this.host.clock.nowMs() });
-    const report = this.measured.report(this.options, this.phase, this.control);
+    const report = this.measured.report(this.options, this.phase, this.copier, this.control);
     if (report.outcome === "completed") this.control?.send("report", { report });
     this.host.reported(report);
   }

@@ -13,6 +13,8 @@ export type SourcePhase =
   | { readonly name: "copying"; readonly passEnded: boolean; readonly prepared: boolean }
   /** The guest is being stopped; nothing was handed over yet. */
   | { readonly name: "pausing" }
+  /** The guest stands still while the last of its pages are sent; nothing was handed over yet. */
+  | { readonly name: "sendingRest" }
   /** Stage two: handed over, not yet confirmed. */
   | { readonly name: "switchingOver" }
   /** The connection broke after the handover: nobody here knows who owns the guest, so it stays paused. */
@@ -27,9 +29,13 @@ export type OwnerAnswer = "running" | "refused" | "lost";
 
 export type SourceEvent =
   | { readonly type: "welcomed" }
-  | { readonly type: "passEnded" }
+  /** Whether another pass is to follow while the guest runs: the policy's word. */
+  | { readonly type: "passEnded"; readonly again: boolean }
   | { readonly type: "prepared" }
-  | { readonly type: "paused" }
+  /** Whether the rest is to be sent before the handover: the policy's word. */
+  | { readonly type: "paused"; readonly sendRest: boolean }
+  /** No page is dirty any more. */
+  | { readonly type: "restSent" }
   | { readonly type: "running" }
   | { readonly type: "complete" }
   | { readonly type: "summarized" }
@@ -42,10 +48,14 @@ export type SourceEvent =
   | { readonly type: "unanswered" };
 
 export type SourceEffect =
-  /** Open the channels, have the destination prepare, start the pass. */
+  /** Open the channels, have the destination prepare, start the first pass. */
   | { readonly type: "copy" }
+  /** Another pass, over the dirty pages. */
+  | { readonly type: "copyAgain" }
   /** Journal the handover, then stop the guest. */
   | { readonly type: "pause" }
+  /** Send the dirty pages while the guest stands still. */
+  | { readonly type: "sendRest" }
   | { readonly type: "sendSwitchover" }
   /** Journal that the guest stays, and let it go on. */
   | { readonly type: "keepGuest" }
@@ -70,11 +80,18 @@ export function advance(phase: SourcePhase, event: SourceEvent): Step {
       }
       break;
     case "copying":
-      if (event.type === "passEnded") return copied({ ...phase, passEnded: true });
+      if (event.type === "passEnded") {
+        if (event.again) return [phase, [{ type: "copyAgain" }]];
+        return copied({ ...phase, passEnded: true });
+      }
       if (event.type === "prepared") return copied({ ...phase, prepared: true });
       break;
     case "pausing":
-      if (event.type === "paused") return [{ name: "switchingOver" }, [{ type: "sendSwitchover" }]];
+      if (event.type !== "paused") break;
+      if (event.sendRest) return [{ name: "sendingRest" }, [{ type: "sendRest" }]];
+      return handOver();
+    case "sendingRest":
+      if (event.type === "restSent") return handOver();
       break;
     case "switchingOver":
       if (event.type === "running") return [{ name: "draining" }, [{ type: "push" }]];
@@ -98,6 +115,11 @@ function copied(phase: SourcePhase & { name: "copying" }): Step {
   return [{ name: "pausing" }, [{ type: "pause" }]];
 }
 
+/** The point of no return. */
+function handOver(): Step {
+  return [{ name: "switchingOver" }, [{ type: "sendSwitchover" }]];
+}
+
 /** The failure table of the design (section 7), for the source. */
 function fail(phase: SourcePhase, failure: Failure): Step {
   switch (phase.name) {
@@ -106,6 +128,7 @@ function fail(phase: SourcePhase, failure: Failure): Step {
       // The guest never stopped.
       return end("failed", failure, []);
     case "pausing":
+    case "sendingRest":
       return end("failed", failure, [{ type: "keepGuest" }]);
     case "switchingOver":
       return [
@@ -131,6 +154,7 @@ function cancel(phase: SourcePhase, by: string): Step {
     case "copying":
       return end("cancelled", cause, []);
     case "pausing":
+    case "sendingRest":
       return end("cancelled", cause, [{ type: "keepGuest" }]);
     case "switchingOver":
     case "inDoubt":
@@ -170,6 +194,7 @@ export function wirePhase(phase: SourcePhase): WirePhase {
       return "greeting";
     case "copying":
     case "pausing":
+    case "sendingRest":
       return "copying";
     case "switchingOver":
     case "inDoubt":
@@ -188,6 +213,7 @@ export function stageOf(phase: SourcePhase): 1 | 2 | 3 | null {
     case "copying":
       return 1;
     case "pausing":
+    case "sendingRest":
     case "switchingOver":
       return 2;
     case "draining":
@@ -206,9 +232,11 @@ export function tell(phase: SourcePhase): string {
     case "greeting":
       return "connecting to the destination";
     case "copying":
-      return "copying all memory while the guest runs here";
+      return "copying memory while the guest runs here";
     case "pausing":
       return "stopping the guest";
+    case "sendingRest":
+      return "the guest stands still while the last of its pages are sent";
     case "switchingOver":
       return "handing over CPU state and the bitmap of dirty pages";
     case "inDoubt":

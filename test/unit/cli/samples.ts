@@ -44,6 +44,9 @@ export function sampleReport(changes: Partial<Report> = {}): Report {
     event: "report",
     migrationId: "m1",
     algorithm: "three-stage",
+    choice: null,
+    rounds: [],
+    stopReason: null,
     outcome: "completed",
     failure: null,
     guestId: "g1",
@@ -61,7 +64,7 @@ export function sampleReport(changes: Partial<Report> = {}): Report {
       totalMs: 1025.3,
       passMs: 850.2,
     },
-    downtimeParts: { pauseMs: 0.21, collectMs: 0.63, transferMs: 1.91, startMs: 0.46 },
+    downtimeParts: { pauseMs: 0.21, copyMs: 0, collectMs: 0.63, transferMs: 1.91, startMs: 0.46 },
     pages: {
       total: 262_144,
       transferred: 251_907,

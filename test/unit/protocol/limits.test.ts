@@ -79,6 +79,17 @@ const CHECKS: Readonly<Record<keyof typeof limits, Check | undefined>> = {
     say: (channels) => receive("hello", { channels }),
     refusedWith: "MESSAGE_MALFORMED",
   },
+  MAX_PASSES: {
+    say: (passes) => {
+      const [round] = BODIES.report.report.rounds;
+      const rounds = Array.from({ length: passes }, () => round);
+      receive("report", { report: { ...BODIES.report.report, rounds } });
+    },
+    refusedWith: "MESSAGE_MALFORMED",
+  },
+  // Kept by whoever takes requests.
+  MAX_ROUNDS: undefined,
+  MAX_DURATION_MS: undefined,
   // Kept by whoever accepts connections.
   MAX_INCOMING: undefined,
   GREETING_TIMEOUT_MS: undefined,
@@ -123,7 +134,7 @@ function frameOfBytes(limitBytes: number): Check {
 }
 
 /** Sends the golden message with `changes`, as its receiver would get it. */
-function receive(name: "hello" | "switchover", changes: object): void {
+function receive(name: "hello" | "switchover" | "report", changes: object): void {
   const frame = encodeMessage(name, { ...BODIES[name], ...changes }, 0);
   const [received] = new FrameDecoder(limits.MAX_CONTROL_BYTES).push(frame);
   decodeMessage(received!, "source", MESSAGES[name].phases[0]);
@@ -147,6 +158,8 @@ function largest(shape: BodyShape): unknown {
   switch (shape.type) {
     case "null":
       return null;
+    case "boolean":
+      return true;
     case "integer":
     case "number":
       return 2 ** 40;

@@ -18,9 +18,12 @@ const earlier: Failure = { code: "TOKEN_WRONG" };
 
 const EVENTS = {
   welcomed: { type: "welcomed" },
-  passEnded: { type: "passEnded" },
+  passEnded: { type: "passEnded", again: false },
+  passEndedAgain: { type: "passEnded", again: true },
   prepared: { type: "prepared" },
-  paused: { type: "paused" },
+  paused: { type: "paused", sendRest: false },
+  pausedWithRest: { type: "paused", sendRest: true },
+  restSent: { type: "restSent" },
   running: { type: "running" },
   complete: { type: "complete" },
   summarized: { type: "summarized" },
@@ -39,6 +42,7 @@ const PHASES = {
   copyingPassed: { name: "copying", passEnded: true, prepared: false },
   copyingPrepared: { name: "copying", passEnded: false, prepared: true },
   pausing: { name: "pausing" },
+  sendingRest: { name: "sendingRest" },
   switchingOver: { name: "switchingOver" },
   inDoubt: { name: "inDoubt", cause: earlier },
   draining: { name: "draining" },
@@ -59,24 +63,34 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
   },
   copying: {
     passEnded: "copying:",
+    passEndedAgain: "copying: copyAgain",
     prepared: "copying:",
     cancel: "ended cancelled CANCELLED: report close",
     failed: "ended failed SESSION_UNKNOWN: report close",
   },
   copyingPassed: {
     passEnded: "copying:",
+    passEndedAgain: "copying: copyAgain",
     prepared: "pausing: pause",
     cancel: "ended cancelled CANCELLED: report close",
     failed: "ended failed SESSION_UNKNOWN: report close",
   },
   copyingPrepared: {
     passEnded: "pausing: pause",
+    passEndedAgain: "copying: copyAgain",
     prepared: "copying:",
     cancel: "ended cancelled CANCELLED: report close",
     failed: "ended failed SESSION_UNKNOWN: report close",
   },
   pausing: {
     paused: "switchingOver: sendSwitchover",
+    pausedWithRest: "sendingRest: sendRest",
+    cancel: "ended cancelled CANCELLED: keepGuest report close",
+    failed: "ended failed SESSION_UNKNOWN: keepGuest report close",
+  },
+  // However long it takes, the guest is still ours.
+  sendingRest: {
+    restSent: "switchingOver: sendSwitchover",
     cancel: "ended cancelled CANCELLED: keepGuest report close",
     failed: "ended failed SESSION_UNKNOWN: keepGuest report close",
   },
@@ -141,7 +155,7 @@ test("a source closes a broken switchover without a word, and tells why in every
     advance(phase, EVENTS.failed)[1].flatMap((it) => (it.type === "close" ? [it.cause] : []));
   // What it said might reach a destination that runs the guest by now.
   assert.deepEqual(closings(PHASES.switchingOver), [null]);
-  for (const name of ["greeting", "copying", "pausing", "draining"] as const) {
+  for (const name of ["greeting", "copying", "pausing", "sendingRest", "draining"] as const) {
     assert.deepEqual(closings(PHASES[name]), [failure], name);
   }
 });
@@ -193,6 +207,7 @@ test("every phase of a source has a place on the wire, a stage and a sentence", 
     ["copying", "copying", 1],
     ["copying", "copying", 1],
     ["pausing", "copying", 2],
+    ["sendingRest", "copying", 2],
     ["switchingOver", "switchover", 2],
     ["inDoubt", "switchover", null],
     ["draining", "draining", 3],
