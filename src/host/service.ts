@@ -1,6 +1,9 @@
 import type { TuningChoice } from "../source/tuning.js";
 import type { EstimateEvent, GuestDigest, HostEvent, HostStatus } from "./events.js";
 
+/** How a guest is moved: see the design's table of passes. */
+export type Algorithm = "stop-and-copy" | "pre-copy" | "post-copy" | "three-stage" | "auto";
+
 export interface MigrateRequest {
   /** HOST:PORT of the destination. */
   readonly to: string;
@@ -12,6 +15,7 @@ export interface MigrateRequest {
   readonly maxPostcopyBandwidth?: number | undefined;
   readonly channels?: number | undefined;
   readonly tuning?: TuningChoice | undefined;
+  readonly algorithm?: Algorithm | undefined;
 }
 
 export interface EstimateRequest {
