@@ -64,5 +64,5 @@ function digits(value: number): string {
 export function machine(): string {
   const [first] = cpus();
   const cores = `${String(cpus().length)} × ${first?.model.trim() ?? "unknown processor"}`;
-  return `${cores}, Linux ${release()}, Node.js ${process.version}`;
+  return `${cores}, Linux ${release().replace(/-.*/, "")}, Node.js ${process.version}`;
 }

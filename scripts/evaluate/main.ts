@@ -60,11 +60,11 @@ async function measure(parts: readonly Part[], runs: number): Promise<PointResul
 async function evaluate(): Promise<Evaluation> {
   const parts = options.only === undefined ? PARTS : [options.only];
   const runs = options.runs ?? (options.quick ? 1 : 5);
-  const words = [
+  const flags = [
     options.quick ? " --quick" : "",
-    options.runs === undefined ? "" : ` --runs ${String(runs)}`,
-  ];
-  const flags = words.join("");
+    options.only === undefined ? "" : ` --only ${options.only}`,
+    options.runs === undefined ? "" : ` --runs ${String(options.runs)}`,
+  ].join("");
   const measured = await measure(parts, runs);
   // A part alone takes its place among what was measured before.
   const kept = options.only === undefined ? [] : (readResults()?.points ?? []);

@@ -11,9 +11,11 @@ import type { PointResult, RunResult, WayResult } from "./results.js";
 import { recoveryMs } from "./statistics.js";
 
 /** The guest settles, and its stamps learn which pages are hot, before it moves again. */
-const SETTLE_MS = 2000;
+const SETTLE_MS = 1500;
 const ESTIMATE_MS = 1000;
 const MARGIN_MS = 1000;
+/** Begins the problem of a request that the host did not take: nothing has happened to the guest. */
+const REFUSED = "refused";
 
 /** Fields of newer hosts; an older one does not say them. */
 type AnyReport = Report & {
@@ -45,6 +47,7 @@ export async function measurePoint(
         if (typeof outcome === "string") {
           result.problem = outcome;
           told(result.way.name, outcome);
+          if (outcome.startsWith(REFUSED)) continue;
           // Whatever has become of the guest, the next run begins with a whole one.
           await pair.close();
           pair = await Pair.open(point);
@@ -185,6 +188,6 @@ class Pair {
       body: JSON.stringify({ ...request, to: address }),
     });
     const answer = (await response.json()) as { readonly text?: string };
-    return response.ok ? answer : `refused: ${answer.text ?? String(response.status)}`;
+    return response.ok ? answer : `${REFUSED}: ${answer.text ?? String(response.status)}`;
   }
 }

@@ -6,8 +6,8 @@ import type { MigrateRequest } from "../../src/host/service.js";
 export const PARTS = ["figures", "sweep", "degradation", "ablation"] as const;
 export type Part = (typeof PARTS)[number];
 
-/** All page data keeps to this, in bytes per second: 2 Gbit/s, which two cores carry beside a guest. */
-export const BANDWIDTH = 250_000_000;
+/** All page data keeps to this, in bytes per second: 1.5 Gbit/s, which two cores carry beside a guest. */
+export const BANDWIDTH = 187_500_000;
 
 const MIB = 2 ** 20;
 

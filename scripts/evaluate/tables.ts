@@ -13,7 +13,7 @@ import { meanReduction, timesLimit } from "./verdicts.js";
 const DASH = "–";
 
 /** `1.25 (1.20 – 1.31)`: the median, and the least and the most of the runs. */
-export function spreadText(values: readonly number[], scale = 1, digits = 2): string {
+function spreadText(values: readonly number[], scale = 1, digits = 2): string {
   const spread = spreadOf(values.map((value) => value / scale));
   if (spread === undefined) return DASH;
   const { median, least, most, runs } = spread;
@@ -21,7 +21,7 @@ export function spreadText(values: readonly number[], scale = 1, digits = 2): st
   return runs === 1 ? text : `${text} (${least.toFixed(digits)} – ${most.toFixed(digits)})`;
 }
 
-export function percentText(reduction: number | undefined): string {
+function percentText(reduction: number | undefined): string {
   if (reduction === undefined) return DASH;
   return `${reduction < 0 ? "+" : "−"}${Math.abs(reduction).toFixed(1)} %`;
 }

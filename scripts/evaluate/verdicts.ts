@@ -34,7 +34,7 @@ export function verdictsOf(evaluation: Evaluation): readonly Verdict[] {
 }
 
 /** The median of a way's runs at a point. */
-export function medianOf(point: PointResult, way: string, metric: Metric): number | undefined {
+function medianOf(point: PointResult, way: string, metric: Metric): number | undefined {
   return spreadOf(valuesOf(wayOf(point, way), metric))?.median;
 }
 

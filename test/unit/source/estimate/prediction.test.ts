@@ -10,8 +10,8 @@ import { WorkingSet } from "../../../../src/source/estimate/working-set.js";
 /** A link that carries 1000 pages a second with all that belongs to them: a page takes a millisecond. */
 const PAGE_A_MS = 4108 * 1000;
 /** Pauses and connections of every prediction, without a round trip. */
-const HANDOVER_MS = 3;
-const SETUP_MS = 60;
+const HANDOVER_MS = 10;
+const SETUP_MS = 300;
 
 function model(
   counts: readonly (readonly [windowMs: number, pages: number])[],
@@ -54,7 +54,10 @@ test("prediction of the pause has half a round trip in it, and of the total what
 });
 
 test("prediction for twice the bandwidth is half the time of the pages", () => {
-  near(of("post-copy", model([], { bytesPerSecond: 2 * PAGE_A_MS })).totalMs, 500 + 63);
+  near(
+    of("post-copy", model([], { bytesPerSecond: 2 * PAGE_A_MS })).totalMs,
+    500 + HANDOVER_MS + SETUP_MS,
+  );
 });
 
 test("pre-copy is predicted to stop after a round of fewer than 50 pages", () => {
