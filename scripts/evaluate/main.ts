@@ -67,7 +67,8 @@ async function evaluate(): Promise<Evaluation> {
   ].join("");
   const measured = await measure(parts, runs);
   // A part alone takes its place among what was measured before.
-  const kept = options.only === undefined ? [] : (readResults()?.points ?? []);
+  const before = options.only === undefined ? undefined : readResults();
+  const kept = before?.bandwidth === BANDWIDTH ? before.points : [];
   const points = PARTS.flatMap((part) =>
     (parts.includes(part) ? measured : kept).filter((point) => point.part === part),
   );
@@ -84,7 +85,13 @@ async function evaluate(): Promise<Evaluation> {
 /** One line for each point: small enough to keep, and a change of one shows as one. */
 function jsonOf({ points, ...head }: Evaluation): string {
   const start = JSON.stringify(head).slice(0, -1);
-  return `${start},"points":[\n${points.map((point) => JSON.stringify(point)).join(",\n")}\n]}\n`;
+  const lines = points.map((point) => JSON.stringify(point, shortNumbers));
+  return `${start},"points":[\n${lines.join(",\n")}\n]}\n`;
+}
+
+/** A microsecond, or a thousandth of a share, is more than anybody measured. */
+function shortNumbers(_key: string, value: unknown): unknown {
+  return typeof value === "number" ? Math.round(value * 1000) / 1000 : value;
 }
 
 async function write(evaluation: Evaluation): Promise<void> {
