@@ -64,8 +64,8 @@ function digits(value: number): string {
 }
 
 /** Processor, cores, kernel and Node.js, as a figure needs them to mean anything. */
-function machine(): string {
+export function machine(): string {
   const [first] = cpus();
   const cores = `${String(cpus().length)} × ${first?.model.trim() ?? "unknown processor"}`;
-  return `${cores}, Linux ${release()}, Node.js ${process.version}`;
+  return `${cores}, Linux ${release().replace(/-.*/, "")}, Node.js ${process.version}`;
 }

@@ -84,7 +84,10 @@ async function post(url: string, body: MigrateRequest): Promise<void> {
   if (!response.ok) throw new Error(`${url}: ${await response.text()}`);
 }
 
-function start(argv: readonly string[]) {
+export type HostProcess = ReturnType<typeof start>;
+
+/** A host in a process of its own, told by its events. */
+export function start(argv: readonly string[]) {
   const child = spawn(process.execPath, [CLI, ...argv, "--json"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -102,10 +105,14 @@ function start(argv: readonly string[]) {
     pid: child.pid ?? 0,
     async until<Name extends HostEvent["event"]>(
       name: Name,
+      matches: (event: Extract<HostEvent, { event: Name }>) => boolean = () => true,
     ): Promise<Extract<HostEvent, { event: Name }>> {
       for (;;) {
-        const found = events.find((event) => event.event === name);
-        if (found !== undefined) return found as Extract<HostEvent, { event: Name }>;
+        const found = events.find(
+          (event): event is Extract<HostEvent, { event: Name }> =>
+            event.event === name && matches(event as Extract<HostEvent, { event: Name }>),
+        );
+        if (found !== undefined) return found;
         if (hasExited(child)) throw new Error(`${argv.join(" ")} ended without "${name}"`);
         await new Promise<void>((resolve) => (wake = resolve));
       }

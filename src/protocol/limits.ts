@@ -45,5 +45,14 @@ export const MAX_DURATION_MS = 24 * 60 * 60 * 1000;
 /** Guests that a host receives at the same time. */
 export const MAX_INCOMING = 4;
 
+/** Bytes of one probe of the link: a quarter of a second at 2 Gbit/s, and none of them is kept. */
+export const MAX_PROBE_BYTES = 64 * 1024 * 1024;
+
+/** Probes that a host answers at the same time, so that they stay a small part of what a link carries. */
+export const MAX_PROBES = 2;
+
+/** A probe that is not whole by then is answered with what came: even a slow link shows its rate in it. */
+export const PROBE_TIMEOUT_MS = 5_000;
+
 /** A stranger has this long to say who it is. */
 export const GREETING_TIMEOUT_MS = 10_000;

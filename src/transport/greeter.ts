@@ -8,7 +8,7 @@ import { type Address, formatAddress } from "./address.js";
 
 /** A connection that has said who it is. Nothing is unread, and no listener is left on the socket. */
 export interface Greeting {
-  readonly message: Extract<Message, { name: "hello" | "attach" | "ask" }>;
+  readonly message: Extract<Message, { name: "hello" | "attach" | "ask" | "probe" }>;
   readonly socket: net.Socket;
   /** Has taken frame 0. */
   readonly decoder: FrameDecoder;
@@ -116,6 +116,7 @@ function greetingIn(first: Frame, frames: readonly Frame[], decoder: FrameDecode
     case "hello":
     case "attach":
     case "ask":
+    case "probe":
       break;
     default:
       throw unexpected(message.name);

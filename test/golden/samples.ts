@@ -105,6 +105,7 @@ export const BODIES: { readonly [Name in MessageName]: MessageBody<Name> } = {
   ping: { sentMs: 1000.5 },
   pong: { sentMs: 1000.5, receivedMs: 2000.25 },
   failed: { code: "PEER_SILENT", text: "nothing was heard" },
+  probe: { version: 1, token: "secret", bytes: 1048576 },
   welcome: { version: 1, hostId: "host-b" },
   owner: { generation: 2, answer: "refused" },
   prepared: {},
@@ -130,6 +131,8 @@ export const BODIES: { readonly [Name in MessageName]: MessageBody<Name> } = {
       [2010, 15000],
     ],
   },
+  probing: {},
+  probed: { receivedBytes: 1048576, spanMs: 8.25 },
 };
 
 /** Sequence numbers with four different bytes, so that their order shows. */

@@ -90,7 +90,13 @@ const CHECKS: Readonly<Record<keyof typeof limits, Check | undefined>> = {
   // Kept by whoever takes requests.
   MAX_ROUNDS: undefined,
   MAX_DURATION_MS: undefined,
+  MAX_PROBE_BYTES: {
+    say: (bytes) => receive("probe", { bytes }),
+    refusedWith: "MESSAGE_MALFORMED",
+  },
   // Kept by whoever accepts connections.
+  MAX_PROBES: undefined,
+  PROBE_TIMEOUT_MS: undefined,
   MAX_INCOMING: undefined,
   GREETING_TIMEOUT_MS: undefined,
 };
@@ -114,7 +120,7 @@ test("MAX_CONTROL_BYTES holds the largest message of every kind", () => {
 });
 
 test("MAX_GREETING_BYTES holds the largest greeting of every kind", () => {
-  for (const name of ["hello", "attach", "ask"] as const) {
+  for (const name of ["hello", "attach", "ask", "probe"] as const) {
     const body = largest(bodyShape(name)) as never;
     const bytes = encodeMessage(name, body, 0).byteLength - HEADER_BYTES;
     assert.ok(bytes <= limits.MAX_GREETING_BYTES, `${name} can have ${String(bytes)} bytes`);
@@ -134,7 +140,7 @@ function frameOfBytes(limitBytes: number): Check {
 }
 
 /** Sends the golden message with `changes`, as its receiver would get it. */
-function receive(name: "hello" | "switchover" | "report", changes: object): void {
+function receive(name: "hello" | "switchover" | "report" | "probe", changes: object): void {
   const frame = encodeMessage(name, { ...BODIES[name], ...changes }, 0);
   const [received] = new FrameDecoder(limits.MAX_CONTROL_BYTES).push(frame);
   decodeMessage(received!, "source", MESSAGES[name].phases[0]);
