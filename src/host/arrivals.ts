@@ -11,7 +11,7 @@ import { MAX_INCOMING } from "../protocol/limits.js";
 import type { MessageBody } from "../protocol/messages.js";
 import { isVersionSupported, PROTOCOL_VERSION } from "../protocol/version.js";
 import { ControlConnection } from "../transport/control-connection.js";
-import type { Greeting } from "../transport/greeter.js";
+import { type Greeting, sayAndHangUp } from "../transport/greeter.js";
 import { handOver } from "../transport/hand-over.js";
 import { isTokenRight } from "../transport/token.js";
 import type { HostContext } from "./context.js";
@@ -50,7 +50,7 @@ export class Arrivals {
         this.checkToken(message.body.token);
         const answer = this.ownerOf(message.body);
         const { generation } = message.body;
-        socket.end(encodeMessage("owner", { generation, answer }, 0));
+        sayAndHangUp(socket, encodeMessage("owner", { generation, answer }, 0));
         break;
       }
     }
@@ -95,7 +95,7 @@ export class Arrivals {
     if (this.incoming.has(migrationId)) {
       throw new MigrationError({ code: "CHANNEL_TAKEN", channel: "control" });
     }
-    if (this.incoming.size >= MAX_INCOMING) {
+    if (this.arriving().length >= MAX_INCOMING) {
       throw new MigrationError({ code: "HOST_FULL", limit: MAX_INCOMING });
     }
     const here = this.context.residents.get(guestId);
@@ -112,6 +112,11 @@ export class Arrivals {
     if (availableBytes < ramBytes) {
       throw new MigrationError({ code: "MEMORY_SHORT", wantedBytes: ramBytes, availableBytes });
     }
+  }
+
+  /** A guest that was left without some of its pages stays; it arrives no more. */
+  private arriving(): readonly Incoming[] {
+    return [...this.incoming.values()].filter(({ phase }) => phase.name !== "stranded");
   }
 
   private isComing(guestId: string): boolean {

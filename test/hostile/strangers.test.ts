@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import type { FailureCode } from "../../src/failure.js";
 import { encodeMessage } from "../../src/protocol/codec.js";
@@ -10,7 +9,7 @@ import { MESSAGES } from "../../src/protocol/messages.js";
 import { inRepository } from "../repository.js";
 import { Daemon, freshFile } from "../process/daemon.js";
 import { assertUnharmed, complaintAbout } from "./besieged.js";
-import { helloBody, HostileSource, Peer } from "./peer.js";
+import { helloBody, HostileSource, moduleAt, Peer } from "./peer.js";
 
 /** Connections whose first words are wrong, against one destination that goes on serving. */
 let host: Daemon;
@@ -201,13 +200,12 @@ test("dest does not take a second guest of the same id, nor a second migration o
 
 test("dest forgets whoever hangs up before it is welcome", async () => {
   // Reading a module takes the host a moment, in which nobody has charge of the connection yet.
-  const program = inRepository("examples/game-of-life.js");
-  const sha = createHash("sha256").update(readFileSync(program)).digest("hex");
+  const module = moduleAt(inRepository("examples/game-of-life.js"));
   const known = host.of("error").length;
   const rounds = 8;
   for (let round = 0; round < rounds; round += 1) {
     using peer = await Peer.connect(host.target);
-    peer.say("hello", helloBody({ program, programSha256: sha }));
+    peer.say("hello", helloBody(module));
     peer.socket.resetAndDestroy();
   }
   await host.process.until("the end of each", () =>
@@ -221,6 +219,19 @@ test("dest forgets whoever hangs up before it is welcome", async () => {
   );
   assert.deepEqual([...codes], ["CONNECTION_LOST"]);
   assert.deepEqual((await host.status()).migrations, []);
+});
+
+test("dest survives whoever asks who owns a guest and resets the connection", async () => {
+  for (let round = 0; round < 32; round += 1) {
+    using peer = await Peer.connect(host.target);
+    const { version, migrationId, session } = helloBody();
+    const question = { version, migrationId, session, token: null, generation: 2 };
+    peer.say("ask", { ...question, guestId: randomUUID() });
+    peer.socket.resetAndDestroy();
+  }
+  using peer = await Peer.connect(host.target);
+  peer.say("hello", helloBody({ vcpuCount: 9 }));
+  await peer.hear("failed", "greeting");
 });
 
 test("after all strangers dest receives a guest as ever", () => assertUnharmed(host));
