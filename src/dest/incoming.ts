@@ -217,7 +217,7 @@ export class Incoming {
       this.spec,
       this.ram,
       (failure) => {
-        this.host.guestFailed(failure);
+        this.loseGuest(failure);
       },
       lines,
     );
@@ -231,6 +231,12 @@ export class Incoming {
     rehearse();
     this.host.journal("prepared");
     this.happen({ type: "prepared" });
+  }
+
+  /** Until the handover the guest runs on the source; here there are only threads that cannot take it. */
+  private loseGuest(failure: Failure): void {
+    if (this.hasTakenOver) this.host.guestFailed(failure);
+    else this.happen({ type: "failed", failure });
   }
 
   /** Once there are both an urgent channel and vCPUs. */

@@ -5,7 +5,6 @@ import { type Failure, MigrationError } from "../failure.js";
 import type { GuestSpec } from "../guest/guest.js";
 import { loadProgram } from "../guest/load-program.js";
 import { isRamSize, MAX_VCPUS, PAGE_BYTES } from "../memory/geometry.js";
-import { GuestRam } from "../memory/ram.js";
 import { encodeMessage } from "../protocol/codec.js";
 import { MAX_INCOMING } from "../protocol/limits.js";
 import type { MessageBody } from "../protocol/messages.js";
@@ -14,6 +13,7 @@ import { ControlConnection } from "../transport/control-connection.js";
 import { type Greeting, sayAndHangUp } from "../transport/greeter.js";
 import { handOver } from "../transport/hand-over.js";
 import { isTokenRight } from "../transport/token.js";
+import { allocate, assertMemory } from "./allocate.js";
 import type { HostContext } from "./context.js";
 import { freeMemorySoon } from "./free-memory.js";
 import { ProgressMeter } from "./progress-meter.js";
@@ -108,10 +108,7 @@ export class Arrivals {
         generation: here?.generation ?? generation,
       });
     }
-    const availableBytes = process.availableMemory();
-    if (availableBytes < ramBytes) {
-      throw new MigrationError({ code: "MEMORY_SHORT", wantedBytes: ramBytes, availableBytes });
-    }
+    assertMemory(ramBytes);
   }
 
   /** A guest that was left without some of its pages stays; it arrives no more. */
@@ -266,12 +263,9 @@ function checkGeometry({ ramBytes, pageBytes, vcpuCount }: MessageBody<"hello">)
   }
 }
 
-/** Throws as `loadProgram` does, or GUEST_MODULE_DIFFERS. */
+/** Throws as `loadProgram` does. */
 async function loadSpec(hello: MessageBody<"hello">): Promise<GuestSpec> {
-  const { program, source, sha256 } = await loadProgram(hello.program);
-  if (sha256 !== hello.programSha256) {
-    throw new MigrationError({ code: "GUEST_MODULE_DIFFERS", path: source });
-  }
+  const { program, source, sha256 } = await loadProgram(hello.program, hello.programSha256);
   return {
     guestId: hello.guestId,
     name: program.name,
@@ -281,17 +275,6 @@ async function loadSpec(hello: MessageBody<"hello">): Promise<GuestSpec> {
     ramBytes: hello.ramBytes,
     vcpuCount: hello.vcpuCount,
   };
-}
-
-/** Throws MEMORY_SHORT where the machine cannot give it. */
-function allocate({ ramBytes, vcpuCount }: GuestSpec): GuestRam {
-  try {
-    return GuestRam.allocate(ramBytes, vcpuCount);
-  } catch (cause) {
-    const availableBytes = process.availableMemory();
-    const failure = { code: "MEMORY_SHORT", wantedBytes: ramBytes, availableBytes } as const;
-    throw new MigrationError(failure, { cause });
-  }
 }
 
 function refuseGeometry(detail: string): never {

@@ -70,6 +70,15 @@ export class Departures {
     throw new MigrationError({ code: "GUEST_BUSY", guestId, state });
   }
 
+  /** Throws GUEST_BUSY while the migration of the guest, or its doubt, has not ended. */
+  refuseWhileLeaving(guestId: string): void {
+    for (const outgoing of this.outgoing.values()) {
+      if (outgoing.guestId !== guestId) continue;
+      const state = "leaving, and its migration has not ended yet";
+      throw new MigrationError({ code: "GUEST_BUSY", guestId, state });
+    }
+  }
+
   /** The host closes. */
   abandon(failure: Failure): void {
     for (const outgoing of this.outgoing.values()) outgoing.abandon(failure);

@@ -1,20 +1,22 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.js";
-import { type Failure, failureOf } from "../failure.js";
+import { type Failure, failureOf, MigrationError } from "../failure.js";
 import type { CpuStates, Guest } from "../guest/guest.js";
 import type { ThroughputRecorder } from "../guest/throughput.js";
 import type { PageBitmap } from "../memory/bitmap.js";
 import { PAGE_BYTES } from "../memory/geometry.js";
-import { encodeMessage, packCpu } from "../protocol/codec.js";
+import { encodeMessage } from "../protocol/codec.js";
+import { RUNNING_TIMEOUT_MS } from "../protocol/limits.js";
 import { type Message, peerFailure } from "../protocol/messages.js";
 import type { StageProgress } from "../protocol/progress.js";
 import type { Report } from "../protocol/report.js";
-import { PROTOCOL_VERSION } from "../protocol/version.js";
+import { isVersionSupported, PROTOCOL_VERSION } from "../protocol/version.js";
 import type { Address } from "../transport/address.js";
 import { connect } from "../transport/connect.js";
 import { ControlConnection } from "../transport/control-connection.js";
 import { askOwner } from "./ask.js";
 import { ChannelPool } from "./channel-pool.js";
+import { packStates } from "./cpu-states.js";
 import { DirtySet } from "./dirty-set.js";
 import { Drain } from "./drain.js";
 import type { HeatClock } from "./heat-clock.js";
@@ -73,8 +75,10 @@ export class Outgoing {
   private control: ControlConnection | undefined;
   private readonly pool: ChannelPool;
   private drain: Drain | undefined;
-  private pausing: Promise<unknown> = Promise.resolve();
-  private paused: (CpuStates & { readonly pausedMs: number }) | undefined;
+  private pausing: Promise<void> = Promise.resolve();
+  private paused: CpuStates | undefined;
+  private states: readonly Uint8Array<ArrayBuffer>[] = [];
+  private runningTimer: NodeJS.Timeout | undefined;
   private progressTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -104,7 +108,9 @@ export class Outgoing {
   /** Ends the migration while the guest has not been handed over; false when it is too late. */
   cancel(by: string): boolean {
     this.happen({ type: "cancel", by });
-    return this.phase.name === "ended" && this.phase.outcome === "cancelled";
+    const { phase } = this;
+    const isOver = phase.name === "ended" || phase.name === "keeping";
+    return isOver && phase.outcome === "cancelled";
   }
 
   /** The guest crashed or its host is closing: the migration cannot go on. */
@@ -151,13 +157,15 @@ export class Outgoing {
     const { clocks } = this.control!;
     switch (message.name) {
       case "welcome":
+        this.checkVersion(message.body.version);
         this.happen({ type: "welcomed" });
         break;
       case "prepared":
         this.happen({ type: "prepared" });
         break;
       case "running": {
-        const { receivedMs, firstOperationMs } = message.body;
+        const { receivedMs, firstOperationMs, generation } = message.body;
+        this.checkGeneration(generation);
         this.measured.noteArrival(clocks.toOurs(receivedMs), clocks.toOurs(firstOperationMs));
         this.happen({ type: "running" });
         break;
@@ -183,6 +191,18 @@ export class Outgoing {
     }
   }
 
+  private checkVersion(theirs: number): void {
+    if (isVersionSupported(theirs)) return;
+    const ours = PROTOCOL_VERSION;
+    throw new MigrationError({ code: "VERSION_UNSUPPORTED", theirs, ours });
+  }
+
+  private checkGeneration(generation: number): void {
+    if (generation === this.options.generation) return;
+    const detail = `it is about generation ${String(generation)}, not ${String(this.options.generation)}`;
+    throw new MigrationError({ code: "MESSAGE_MALFORMED", message: "running", detail });
+  }
+
   private happen(event: SourceEvent): void {
     const [next, effects] = advance(this.phase, event);
     const changed = next !== this.phase && next.name !== this.phase.name;
@@ -206,6 +226,7 @@ export class Outgoing {
         void this.keepGuest();
         break;
       case "push":
+        clearTimeout(this.runningTimer);
         this.drain?.start();
         break;
       case "release":
@@ -273,11 +294,15 @@ export class Outgoing {
 
   /** Stage two begins: the journal knows before the guest stops, so the pause does not wait for the disk. */
   private async pause(): Promise<void> {
+    const { name } = this.guest.spec;
     this.dirtySet.rehearse();
+    packStates(name, [{}]); // or its code would be compiled while the guest stands still
     this.host.journalHandover(this.options.generation);
     this.measured.note({ pauseMs: this.host.clock.nowMs() });
-    this.paused = await this.guest.pause();
-    this.measured.note({ stoodMs: this.paused.pausedMs });
+    const stand = await this.guest.pause();
+    this.paused = stand;
+    this.measured.note({ stoodMs: stand.pausedMs });
+    this.states = packStates(name, stand.cpus);
     this.happen({ type: "paused" });
   }
 
@@ -288,13 +313,22 @@ export class Outgoing {
     this.tables.allowRequests();
     this.control?.send("switchover", {
       generation: this.options.generation,
-      cpus: paused.cpus.map(packCpu),
+      cpus: [...this.states],
       operations: [...paused.operations],
       dirty: dirty.toBytes(),
     });
     this.measured.note({ sentMs: this.host.clock.nowMs() });
     this.measured.dirtyPages = dirty.count();
     this.planDrain(dirty);
+    this.runningTimer = setTimeout(() => {
+      if (this.phase.name !== "switchingOver") return;
+      const failure = {
+        code: "PEER_STALLED",
+        awaited: "running",
+        waitedMs: RUNNING_TIMEOUT_MS,
+      } as const;
+      this.happen({ type: "failed", failure });
+    }, RUNNING_TIMEOUT_MS);
   }
 
   /** Plans stage three while the destination takes over: there is nothing else to do meanwhile. */
@@ -318,9 +352,12 @@ export class Outgoing {
   /** The guest stays: lets it go on, once it has really stopped. */
   private async keepGuest(): Promise<void> {
     await this.pausing;
-    if (this.paused === undefined) return;
-    this.host.journalKept(this.options.generation);
-    this.guest.resume();
+    if (this.paused !== undefined) {
+      this.host.journalKept(this.options.generation);
+      // A guest that has crashed stays where it stands.
+      await this.guest.resume().catch(failureOf);
+    }
+    this.happen({ type: "kept" });
   }
 
   private async ask(): Promise<void> {
@@ -348,6 +385,7 @@ export class Outgoing {
 
   private close(cause: Failure | null): void {
     clearInterval(this.progressTimer);
+    clearTimeout(this.runningTimer);
     this.drain?.stop();
     // The channels last: a channel that breaks before its reason is known would be taken for the reason.
     void this.closeControl(cause).then(() => this.pool.close());

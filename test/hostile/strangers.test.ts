@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { after, before, test } from "node:test";
 import type { FailureCode } from "../../src/failure.js";
 import { encodeMessage } from "../../src/protocol/codec.js";
@@ -121,7 +123,17 @@ const REFUSED: readonly (readonly [string, FailureCode, Approach])[] = [
   [
     "a module that is no module",
     "GUEST_MODULE_INVALID",
-    (peer) => peer.say("hello", helloBody({ program: freshFile("empty.mjs", "") })),
+    (peer) => peer.say("hello", helloBody(moduleAt(freshFile("empty.mjs", "")))),
+  ],
+  [
+    "a module that is a device",
+    "GUEST_MODULE_INVALID",
+    (peer) => peer.say("hello", helloBody({ program: "/dev/zero" })),
+  ],
+  [
+    "a module that is a folder",
+    "GUEST_MODULE_INVALID",
+    (peer) => peer.say("hello", helloBody({ program: dirname(freshFile("a.mjs", "")) })),
   ],
   [
     "a channel of no migration",
@@ -138,6 +150,18 @@ for (const [what, code, act] of REFUSED) {
     await complaintAbout(host, code, () => approach(act));
   });
 }
+
+test("dest runs nothing of a module that is not the one the source has", async () => {
+  const trace = freshFile("trace", "");
+  const write = `process.getBuiltinModule("node:fs").writeFileSync(${JSON.stringify(trace)}, "ran");`;
+  const program = freshFile("other.mjs", write);
+  for (const programSha256 of [null, "0".repeat(64)]) {
+    await complaintAbout(host, "GUEST_MODULE_DIFFERS", () =>
+      approach((peer) => peer.say("hello", helloBody({ program, programSha256 }))),
+    );
+  }
+  assert.equal(readFileSync(trace, "utf8"), "");
+});
 
 test("dest tells who it refuses why", async () => {
   using peer = await Peer.connect(host.target);

@@ -82,6 +82,8 @@ const CHECKS: Readonly<Record<keyof typeof limits, Check | undefined>> = {
   // Kept by whoever accepts connections.
   MAX_INCOMING: undefined,
   GREETING_TIMEOUT_MS: undefined,
+  // Kept by the source, whatever the destination says.
+  RUNNING_TIMEOUT_MS: undefined,
 };
 
 for (const [name, check] of Object.entries(CHECKS)) {
