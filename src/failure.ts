@@ -22,6 +22,7 @@ export type Failure =
   | { readonly code: "CANNOT_CONNECT"; readonly address: string; readonly cause: string }
   | { readonly code: "CONNECTION_LOST"; readonly connection: string; readonly cause: string }
   | { readonly code: "PEER_SILENT"; readonly connection: string; readonly silentMs: number }
+  | { readonly code: "PEER_STALLED"; readonly awaited: string; readonly waitedMs: number }
   | { readonly code: "PEER_FAILED"; readonly peerCode: string; readonly text: string }
   // This host
   | { readonly code: "CANNOT_LISTEN"; readonly address: string; readonly cause: string }
@@ -48,6 +49,7 @@ export type Failure =
       readonly during: "boot" | "step";
       readonly text: string;
     }
+  | { readonly code: "CPU_STATE_REFUSED"; readonly guest: string; readonly detail: string }
   | { readonly code: "GUEST_SETTING"; readonly guest: string; readonly text: string }
   | { readonly code: "GUEST_NOT_HERE"; readonly guestId: string }
   | { readonly code: "GUEST_BUSY"; readonly guestId: string; readonly state: string }
@@ -114,6 +116,8 @@ export function describe(failure: Failure): string {
       return `the ${failure.connection} connection broke: ${failure.cause}`;
     case "PEER_SILENT":
       return `nothing was heard on the ${failure.connection} connection for ${(failure.silentMs / 1000).toFixed(1)} s; the other side hangs or the link is down`;
+    case "PEER_STALLED":
+      return `the other side answers, but its word "${failure.awaited}" has not come for ${(failure.waitedMs / 1000).toFixed(1)} s; see what keeps that host: its memory, its disk or its log may tell`;
     case "PEER_FAILED":
       return `the other side says: ${failure.text}`;
     case "CANNOT_LISTEN":
@@ -144,6 +148,8 @@ export function describe(failure: Failure): string {
       return `the guest module ${failure.path} here differs from the source's; copy the same file to both hosts`;
     case "GUEST_THREW":
       return `guest "${failure.guest}" threw in ${failure.during}: ${failure.text}`;
+    case "CPU_STATE_REFUSED":
+      return `guest "${failure.guest}" cannot move: a CPU state of it ${failure.detail}; its program must keep whatever is large in guest memory, and plain data in the CPU state`;
     case "GUEST_SETTING":
       return `guest "${failure.guest}": ${failure.text}`;
     case "GUEST_NOT_HERE":

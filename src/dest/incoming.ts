@@ -107,7 +107,7 @@ export class Incoming {
     });
     this.channels.set(channel, worker);
     worker.on("message", (report: ChannelReport) => {
-      if (report.type === "whole") void this.finish();
+      if (report.type === "whole") void this.finishIfWhole();
       // With every page here, only the control connection still matters.
       else if (this.phase.name !== "observing") {
         this.happen({ type: "failed", failure: report.failure });
@@ -213,18 +213,30 @@ export class Incoming {
       const { requested, prepulled } = this.tables.handle;
       return { doorbell: port2, requested, prepulled };
     });
-    this.guest = await Guest.create(
+    const guest = await Guest.create(
       this.spec,
       this.ram,
       (failure) => {
-        this.host.guestFailed(failure);
+        this.loseGuest(failure);
       },
       lines,
     );
+    if (this.phase.name === "ended") {
+      // The source left meanwhile, and `free` found no guest.
+      await guest.dispose();
+      return;
+    }
+    this.guest = guest;
     this.connectFaultLines();
     rehearse();
     this.host.journal("prepared");
     this.happen({ type: "prepared" });
+  }
+
+  /** Until the handover the guest runs on the source; here there are only threads that cannot take it. */
+  private loseGuest(failure: Failure): void {
+    if (this.hasTakenOver) this.host.guestFailed(failure);
+    else this.happen({ type: "failed", failure });
   }
 
   /** Once there are both an urgent channel and vCPUs. */
@@ -248,8 +260,8 @@ export class Incoming {
       this.switchover = readSwitchover(body, this.generation, this.ram);
       this.receivedMs = receivedMs;
       guest.adopt(this.switchover.states);
-      this.throughput = new ThroughputRecorder(() => guest.operations(), this.host.clock);
       this.host.journal("running");
+      this.throughput = new ThroughputRecorder(() => guest.operations(), this.host.clock);
       this.happen({ type: "switchover", generation: body.generation });
     } catch (error) {
       this.happen({ type: "failed", failure: failureOf(error) });
@@ -265,9 +277,11 @@ export class Incoming {
     this.publisher = new Publisher(ram, switchover.dirty, this.tables.prepulled);
     // The vCPUs see all of the above: they are started by a message that is sent after it.
     this.firstOperationMs = await guest.start(switchover.states);
-    this.publisher.start();
+    // A migration that is stranded by now may have closed its channels: nothing will come to be published.
+    if (this.phase.name === "resuming") this.publisher.start();
     this.happen({ type: "started" });
-    if (missing === 0) await this.finish();
+    // The last page may have come already: what a vCPU waits for in its first operation is sent at once.
+    await this.finishIfWhole();
   }
 
   private sayRunning(): void {
@@ -298,7 +312,10 @@ export class Incoming {
     if (isHere) this.control.send("progress", { missingPages, operationsPerSecond, faults });
   }
 
-  private async finish(): Promise<void> {
+  /** To be called whenever the guest may have become whole. Idempotent. */
+  private async finishIfWhole(): Promise<void> {
+    // Before the guest's first operation its threads are not ours to publish to: `takeOver` looks again.
+    if (this.phase.name === "resuming" || this.tables.missingPages > 0) return;
     await this.publisher?.finish();
     this.happen({ type: "whole" });
   }
@@ -356,16 +373,20 @@ export class Incoming {
     clearInterval(this.progressTimer);
     const closed = failure === null ? this.control.close() : this.control.fail(failure);
     // The channels last: a channel that breaks before its reason is known would be taken for the reason.
-    void closed.then(() => {
-      this.closeChannels();
-    });
+    void closed.then(() => this.closeChannels());
   }
 
-  private closeChannels(): void {
-    for (const worker of this.channels.values()) {
-      worker.removeAllListeners();
-      void worker.terminate();
-    }
+  private async closeChannels(): Promise<void> {
+    const workers = [...this.channels.values()];
     this.channels.clear();
+    await Promise.all(
+      workers.map((worker) => {
+        worker.removeAllListeners();
+        return worker.terminate();
+      }),
+    );
+    // Nothing comes any more. What came last is shown to the guest, and may have been all that it lacked.
+    await this.publisher?.finish();
+    await this.finishIfWhole();
   }
 }

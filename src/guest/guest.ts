@@ -30,29 +30,54 @@ export interface CpuStates {
 /** A vCPU that sleeps all the time would never come to a safepoint of its own. */
 const MOST_THROTTLE_PERCENT = 99;
 
+/** A guest that was stopped, and when its last vCPU stood. */
+type Stand = CpuStates & { readonly pausedMs: number };
+
 /**
  * The vCPU threads of one guest, as the host's main thread drives them. Between `create` and `start` they
  * are parked.
  */
 export class Guest {
+  /** Microseconds of each fault. */
+  readonly latencyUs: RecordableHistogram = createHistogram();
+  private readonly vcpus: readonly VcpuThread[];
   private readonly lastSeen: number[];
   private counted = 0;
-  private stopped = false;
+  private disposed = false;
+  /** Why it cannot run any more; the first reason. */
+  private cause: Failure | null = null;
+  /** While it is paused. */
+  private stand: Stand | undefined;
+  /** The pause or resumption asked for last: one ends before the next begins. */
+  private last: Promise<unknown> = Promise.resolve();
 
   private constructor(
     readonly spec: GuestSpec,
     readonly ram: GuestRam,
-    /** Microseconds of each fault. */
-    readonly latencyUs: RecordableHistogram,
-    private readonly vcpus: readonly VcpuThread[],
+    faultLines: readonly FaultLine[],
+    private readonly failed: (failure: Failure) => void,
   ) {
-    this.lastSeen = vcpus.map(() => 0);
+    this.vcpus = Array.from({ length: spec.vcpuCount }, (_, vcpu) => {
+      const seat: VcpuSeat = {
+        ram: ram.handle,
+        vcpu,
+        program: spec.program,
+        programSha256: spec.programSha256,
+        options: spec.options,
+        faults: faultLines[vcpu] ?? null,
+        latencyUs: this.latencyUs,
+      };
+      return new VcpuThread(seat, (failure) => {
+        this.lose(vcpu, failure);
+      });
+    });
+    this.lastSeen = this.vcpus.map(() => 0);
   }
 
   /**
-   * Starts the threads and resolves when each has loaded the program. `failed` hears of a guest that
-   * throws or a thread that dies, once it was created. `faultLines` has one for each vCPU of a guest that is to
-   * arrive. Rejects with what `loadProgram` throws, or GUEST_SETTING.
+   * Starts the threads and resolves when each has loaded the program. `failed` hears of the first vCPU of
+   * the guest that throws or dies after that. `faultLines` has one for each vCPU of a guest that is to arrive.
+   * Rejects with what `loadProgram` throws, or GUEST_SETTING.
    */
   static async create(
     spec: GuestSpec,
@@ -60,32 +85,24 @@ export class Guest {
     failed: (failure: Failure) => void,
     faultLines: readonly FaultLine[] = [],
   ): Promise<Guest> {
-    const latencyUs = createHistogram();
-    const threads = Array.from({ length: spec.vcpuCount }, (_, vcpu) => {
-      const seat: VcpuSeat = {
-        ram: ram.handle,
-        vcpu,
-        program: spec.program,
-        options: spec.options,
-        faults: faultLines[vcpu] ?? null,
-        latencyUs,
-      };
-      return new VcpuThread(seat, (failure) => {
-        stopAll(ram, vcpu);
-        failed(failure);
-      });
+    let isReady = false;
+    const guest = new Guest(spec, ram, faultLines, (failure) => {
+      if (isReady) failed(failure);
     });
     try {
-      await Promise.all(threads.map((thread) => thread.next("ready")));
+      await Promise.all(guest.vcpus.map((thread) => thread.next("ready")));
+      guest.assertSound();
     } catch (error) {
-      await Promise.all(threads.map((thread) => thread.terminate()));
+      await guest.dispose();
       throw error;
     }
-    return new Guest(spec, ram, latencyUs, threads);
+    isReady = true;
+    return guest;
   }
 
   /** Fills fresh memory; rejects with GUEST_THREW or GUEST_SETTING. */
   async boot(): Promise<CpuStates> {
+    this.assertSound();
     const [first] = this.vcpus;
     const booted = await first!.ask({ type: "boot" }, "booted");
     if (booted.cpus.length !== this.spec.vcpuCount) {
@@ -112,9 +129,10 @@ export class Guest {
 
   /**
    * Runs from `states`; resolves with the time of the first operation of any vCPU. Rejects with GUEST_THREW
-   * when none comes as far.
+   * or THREAD_DIED when one ends before that.
    */
   async start(states: CpuStates): Promise<number> {
+    this.assertSound();
     const started = this.vcpus.map((thread, vcpu) =>
       thread.ask(
         {
@@ -125,31 +143,25 @@ export class Guest {
         "started",
       ),
     );
-    try {
-      return (await Promise.any(started)).firstOperationMs;
-    } catch (error) {
-      // Each vCPU has a reason of its own; the first will do.
-      throw error instanceof AggregateError ? error.errors[0] : error;
-    }
+    return (await Promise.race(started)).firstOperationMs;
   }
 
   /**
-   * Stops every vCPU of a running guest at a safepoint; resolves with the time when the last one stood.
+   * Stops every vCPU of a running guest at a safepoint; for a guest that stands already, resolves with how
+   * it stands. Rejects with what ended a vCPU.
    */
-  async pause(): Promise<CpuStates & { readonly pausedMs: number }> {
-    const paused = this.vcpus.map((thread) => thread.next("paused"));
-    this.nextRequest();
-    const all = await Promise.all(paused);
-    return {
-      cpus: all.map((it) => it.cpu),
-      operations: all.map((it) => it.operations),
-      pausedMs: Math.max(...all.map((it) => it.pausedMs)),
-    };
+  pause(): Promise<Stand> {
+    return this.inTurn(async () => (this.stand ??= await this.stop()));
   }
 
-  /** Lets a paused guest go on. For a guest whose `pause` has resolved. */
-  resume(): void {
-    this.nextRequest();
+  /** Lets a paused guest go on, after the pause that was asked for before. Does nothing to one that runs. */
+  resume(): Promise<void> {
+    return this.inTurn(() => {
+      if (this.stand === undefined) return;
+      this.stand = undefined;
+      this.assertSound();
+      this.nextRequest();
+    });
   }
 
   /** Takes `percent` of each vCPU's time from now on, 0 to 99; those that sleep for it look again. */
@@ -185,9 +197,44 @@ export class Guest {
 
   /** Ends the threads, wherever they are. Idempotent. */
   async dispose(): Promise<void> {
-    if (this.stopped) return;
-    this.stopped = true;
+    if (this.disposed) return;
+    this.disposed = true;
     await Promise.all(this.vcpus.map((thread) => thread.terminate()));
+  }
+
+  private async stop(): Promise<Stand> {
+    this.assertSound();
+    const paused = this.vcpus.map((thread) => thread.next("paused"));
+    this.nextRequest();
+    const all = await Promise.all(paused);
+    return {
+      cpus: all.map((it) => it.cpu),
+      operations: all.map((it) => it.operations),
+      pausedMs: Math.max(...all.map((it) => it.pausedMs)),
+    };
+  }
+
+  private inTurn<Result>(work: () => Result | Promise<Result>): Promise<Result> {
+    const done = this.last.then(work);
+    this.last = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Throws why the guest cannot run any more. */
+  private assertSound(): void {
+    if (this.cause !== null) throw new MigrationError(this.cause);
+  }
+
+  /**
+   * One vCPU is gone: the others shall stop at their next safepoint, and whoever waits for any of them need not
+   * wait longer.
+   */
+  private lose(gone: number, failure: Failure): void {
+    stopAll(this.ram, gone);
+    if (this.cause !== null) return;
+    this.cause = failure;
+    for (const thread of this.vcpus) thread.reject(failure);
+    this.failed(failure);
   }
 
   /** Pause and run alternate: see `isPause`. */
@@ -235,7 +282,7 @@ class VcpuThread {
     });
   }
 
-  /** Resolves with the next report of this type; rejects when the thread fails first. */
+  /** Resolves with the next report of this type, unless `reject` comes first. */
   next<Type extends VcpuReport["type"]>(type: Type): Promise<ReportOf<Type>> {
     return new Promise((resolve, reject) => {
       this.waiting.set(type, { resolve: resolve as (report: VcpuReport) => void, reject });
@@ -265,23 +312,24 @@ class VcpuThread {
     this.waiting.delete(report.type);
   }
 
-  /** Tells those who wait, and whoever owns the guest. */
-  private fail(failure: Failure): void {
-    if (this.ended) return;
-    this.ended = true;
-    // Whoever gives birth to the guest tells of its failure.
-    const isBirth = this.waiting.has("ready") || this.waiting.has("booted");
+  /** Tells those who wait. */
+  reject(failure: Failure): void {
     const waiting = [...this.waiting.values()];
     this.waiting.clear();
     for (const { reject } of waiting) reject(new MigrationError(failure));
-    if (!isBirth) this.failed(failure);
+  }
+
+  private fail(failure: Failure): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.failed(failure);
     void this.worker.terminate();
   }
 }
 
 /**
- * One vCPU is gone: the others shall stop at their next safepoint. Nobody may wait for the one that is gone, so it
- * counts as quiescent, which it is: its thread has left the program.
+ * Nobody may wait for the vCPU that is gone, so it counts as quiescent, which it is: its thread has left the
+ * program.
  */
 function stopAll(ram: GuestRam, gone: number): void {
   const at = vcpuWords(gone) + VCPU_WORDS.ACKNOWLEDGED;

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { MigrationError } from "../failure.js";
+import { formatBytes } from "../units.js";
 import type { GuestProgram } from "./program.js";
 import { BUILTIN_PROGRAMS } from "./programs/builtin.js";
 
@@ -14,6 +15,9 @@ interface LoadedProgram {
   readonly sha256: string | null;
 }
 
+/** A program is some kilobytes of source. */
+const MAX_MODULE_BYTES = 16 * 1024 * 1024;
+
 const BUILTIN_PREFIX = "builtin:";
 
 /**
@@ -21,11 +25,16 @@ const BUILTIN_PREFIX = "builtin:";
  * slash, or that ends in `.js` or `.mjs`. The module gives the program as default export or as
  * `program`.
  *
- * Rejects with a `MigrationError` of GUEST_UNKNOWN, GUEST_MODULE_MISSING or GUEST_MODULE_INVALID.
+ * `sha256` is what the file must be, null for a built-in; undefined takes any file. Nothing of another file is
+ * executed (docs/adr/0017). Rejects with a `MigrationError` of GUEST_UNKNOWN, GUEST_MODULE_MISSING,
+ * GUEST_MODULE_INVALID or GUEST_MODULE_DIFFERS.
  */
-export async function loadProgram(nameOrPath: string): Promise<LoadedProgram> {
+export async function loadProgram(
+  nameOrPath: string,
+  sha256?: string | null,
+): Promise<LoadedProgram> {
   const isPath = /[/\\]|\.m?js$/.test(nameOrPath);
-  return isPath ? loadModule(resolve(nameOrPath)) : findBuiltin(nameOrPath);
+  return isPath ? loadModule(resolve(nameOrPath), sha256) : findBuiltin(nameOrPath);
 }
 
 function findBuiltin(text: string): LoadedProgram {
@@ -38,11 +47,12 @@ function findBuiltin(text: string): LoadedProgram {
   return { program, source: BUILTIN_PREFIX + name, sha256: null };
 }
 
-async function loadModule(path: string): Promise<LoadedProgram> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new MigrationError({ code: "GUEST_MODULE_MISSING", path }, { cause });
-  });
+async function loadModule(path: string, expected?: string | null): Promise<LoadedProgram> {
+  const bytes = await readModule(path);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
+  if (expected !== undefined && sha256 !== expected) {
+    throw new MigrationError({ code: "GUEST_MODULE_DIFFERS", path });
+  }
   const url = pathToFileURL(path);
   url.search = sha256; // or a file that was edited meanwhile would come from the module cache
   const module = await import(url.href).then(
@@ -56,6 +66,18 @@ async function loadModule(path: string): Promise<LoadedProgram> {
   const detail = findFlaw(program);
   if (detail !== null) throw new MigrationError({ code: "GUEST_MODULE_INVALID", path, detail });
   return { program: program as GuestProgram, source: path, sha256 };
+}
+
+/** A path may come from another host: a device or a pipe would be read without end. */
+async function readModule(path: string): Promise<Uint8Array> {
+  try {
+    const found = await stat(path);
+    if (found.isFile() && found.size <= MAX_MODULE_BYTES) return await readFile(path);
+  } catch (cause) {
+    throw new MigrationError({ code: "GUEST_MODULE_MISSING", path }, { cause });
+  }
+  const detail = `it must be a file of at most ${formatBytes(MAX_MODULE_BYTES)}`;
+  throw new MigrationError({ code: "GUEST_MODULE_INVALID", path, detail });
 }
 
 /** What keeps `program` from being a guest program; null for nothing. */

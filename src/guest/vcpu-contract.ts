@@ -10,6 +10,8 @@ export interface VcpuSeat {
   readonly vcpu: number;
   /** As `loadProgram` takes it. */
   readonly program: string;
+  /** What the program's file must be; null for a built-in. */
+  readonly programSha256: string | null;
   readonly options: GuestOptions;
   /** Where page faults are told; null for a guest that was born here. */
   readonly faults: FaultLine | null;

@@ -25,7 +25,7 @@ function guestFailure(error: unknown, guest: string, during: "boot" | "step"): F
 }
 
 try {
-  const { program } = await loadProgram(seat.program);
+  const { program } = await loadProgram(seat.program, seat.programSha256);
   const vcpu = new Vcpu(seat, program, report);
   host.on("message", (command: VcpuCommand) => {
     try {

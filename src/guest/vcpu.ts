@@ -76,7 +76,7 @@ export class Vcpu implements VcpuWaits {
         continue;
       }
       const startMs = monotonicClock.nowMs();
-      const done = this.program.step(this.memory, cpu, allowed);
+      const done = checkedCount(this.program.step(this.memory, cpu, allowed));
       const endMs = monotonicClock.nowMs();
       operations += done;
       this.pacer.spend(done);
@@ -156,6 +156,12 @@ export class Vcpu implements VcpuWaits {
   private request(): number {
     return Atomics.load(this.words, this.base + VCPU_WORDS.REQUEST);
   }
+}
+
+/** What `step` returned; throws where that is no number of operations, which a module may well do. */
+function checkedCount(done: unknown): number {
+  if (typeof done === "number" && Number.isInteger(done) && done >= 0) return done;
+  throw new TypeError(`step returned ${String(done)}; it must return how many operations it did`);
 }
 
 /** Steers the slice towards `SLICE_MS`, at most doubling it, from how long `done` operations took. */

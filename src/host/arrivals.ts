@@ -11,10 +11,10 @@ import { MAX_INCOMING } from "../protocol/limits.js";
 import type { MessageBody } from "../protocol/messages.js";
 import { isVersionSupported, PROTOCOL_VERSION } from "../protocol/version.js";
 import { ControlConnection } from "../transport/control-connection.js";
-import type { Greeting } from "../transport/greeter.js";
+import { type Greeting, sayAndHangUp } from "../transport/greeter.js";
 import { handOver } from "../transport/hand-over.js";
 import { isTokenRight } from "../transport/token.js";
-import { allocateRam } from "./allocate-ram.js";
+import { allocate, assertMemory } from "./allocate.js";
 import type { HostContext } from "./context.js";
 import { freeMemorySoon } from "./free-memory.js";
 import { ProgressMeter } from "./progress-meter.js";
@@ -54,7 +54,7 @@ export class Arrivals {
         this.checkToken(message.body.token);
         const answer = this.ownerOf(message.body);
         const { generation } = message.body;
-        socket.end(encodeMessage("owner", { generation, answer }, 0));
+        sayAndHangUp(socket, encodeMessage("owner", { generation, answer }, 0));
         break;
       }
       case "probe":
@@ -103,7 +103,7 @@ export class Arrivals {
     if (this.incoming.has(migrationId)) {
       throw new MigrationError({ code: "CHANNEL_TAKEN", channel: "control" });
     }
-    if (this.incoming.size >= MAX_INCOMING) {
+    if (this.arriving().length >= MAX_INCOMING) {
       throw new MigrationError({ code: "HOST_FULL", limit: MAX_INCOMING });
     }
     const here = this.context.residents.get(guestId);
@@ -116,10 +116,12 @@ export class Arrivals {
         generation: here?.generation ?? generation,
       });
     }
-    const availableBytes = process.availableMemory();
-    if (availableBytes < ramBytes) {
-      throw new MigrationError({ code: "MEMORY_SHORT", wantedBytes: ramBytes, availableBytes });
-    }
+    assertMemory(ramBytes);
+  }
+
+  /** A guest that was left without some of its pages stays; it arrives no more. */
+  private arriving(): readonly Incoming[] {
+    return [...this.incoming.values()].filter(({ phase }) => phase.name !== "stranded");
   }
 
   private isComing(guestId: string): boolean {
@@ -140,7 +142,7 @@ export class Arrivals {
       spec,
       hello.generation,
       hello.channels,
-      allocateRam(spec),
+      allocate(spec),
       control,
       {
         clock: context.clock,
@@ -269,12 +271,9 @@ function checkGeometry({ ramBytes, pageBytes, vcpuCount }: MessageBody<"hello">)
   }
 }
 
-/** Throws as `loadProgram` does, or GUEST_MODULE_DIFFERS. */
+/** Throws as `loadProgram` does. */
 async function loadSpec(hello: MessageBody<"hello">): Promise<GuestSpec> {
-  const { program, source, sha256 } = await loadProgram(hello.program);
-  if (sha256 !== hello.programSha256) {
-    throw new MigrationError({ code: "GUEST_MODULE_DIFFERS", path: source });
-  }
+  const { program, source, sha256 } = await loadProgram(hello.program, hello.programSha256);
   return {
     guestId: hello.guestId,
     name: program.name,

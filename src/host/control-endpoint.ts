@@ -153,8 +153,8 @@ function route(
     return reply.code(204).send();
   });
 
-  app.post("/guests/:id/resume", (request, reply) => {
-    service.resume(read(idParameter, request.params).id);
+  app.post("/guests/:id/resume", async (request, reply) => {
+    await service.resume(read(idParameter, request.params).id);
     return reply.code(204).send();
   });
 

@@ -8,7 +8,8 @@ import {
   policyOf,
   throttleProblem,
 } from "../source/algorithms/choice.js";
-import { Outgoing, type OutgoingOptions } from "../source/outgoing.js";
+import { Outgoing } from "../source/outgoing.js";
+import type { OutgoingOptions } from "../source/outgoing-options.js";
 import { type SourcePhase, stageOf, tell } from "../source/phase.js";
 import { completeTuning } from "../source/tuning.js";
 import type { HostContext } from "./context.js";
@@ -73,6 +74,15 @@ export class Departures {
     const { guestId } = outgoing;
     const state = "past the switchover, so it can no longer be cancelled";
     throw new MigrationError({ code: "GUEST_BUSY", guestId, state });
+  }
+
+  /** Throws GUEST_BUSY while the migration of the guest, or its doubt, has not ended. */
+  refuseWhileLeaving(guestId: string): void {
+    for (const outgoing of this.outgoing.values()) {
+      if (outgoing.guestId !== guestId) continue;
+      const state = "leaving, and its migration has not ended yet";
+      throw new MigrationError({ code: "GUEST_BUSY", guestId, state });
+    }
   }
 
   /** The host closes. */

@@ -10,7 +10,7 @@ import { ThroughputRecorder } from "../guest/throughput.js";
 import { isRamSize, MAX_VCPUS } from "../memory/geometry.js";
 import { type Address, formatAddress, isLoopback } from "../transport/address.js";
 import { type Greeter, openGreeter } from "../transport/greeter.js";
-import { allocateRam } from "./allocate-ram.js";
+import { allocate, assertMemory } from "./allocate.js";
 import { Arrivals } from "./arrivals.js";
 import { HostContext } from "./context.js";
 import { Departures } from "./departures.js";
@@ -111,18 +111,19 @@ export class Host implements HostService, AsyncDisposable {
       vcpuCount: request.vcpuCount,
     };
     checkGeometry(spec);
-    const guest = await Guest.create(spec, allocateRam(spec), (it) => {
-      context.guestFailed(spec.guestId, it);
+    const guest = await Guest.create(spec, allocate(spec), (it) => {
+      // Until it is entered below, `boot` or `start` rejects with it.
+      if (context.residents.has(spec.guestId)) context.guestFailed(spec.guestId, it);
     });
     try {
       const states = await guest.boot();
+      context.journal.write(spec.guestId, 1, "born");
       await guest.start(states);
     } catch (error) {
       await guest.dispose();
       throw error;
     }
     const throughput = new ThroughputRecorder(() => guest.operations(), context.clock);
-    context.journal.write(spec.guestId, 1, "born");
     const resident = new Resident(
       guest,
       throughput,
@@ -169,8 +170,10 @@ export class Host implements HostService, AsyncDisposable {
     await this.context.resident(guestId).pause();
   }
 
-  resume(guestId: string): void {
-    this.context.resident(guestId).resume();
+  async resume(guestId: string): Promise<void> {
+    const resident = this.context.resident(guestId);
+    this.departures.refuseWhileLeaving(guestId);
+    await resident.resume();
   }
 
   async digest(guestId: string): Promise<GuestDigest> {
@@ -223,8 +226,5 @@ function checkGeometry({ ramBytes, vcpuCount }: GuestSpec): void {
     const detail = `--vcpus must be a whole number from 1 to ${String(MAX_VCPUS)}`;
     throw new MigrationError({ code: "USAGE", detail });
   }
-  const availableBytes = process.availableMemory();
-  if (availableBytes < ramBytes) {
-    throw new MigrationError({ code: "MEMORY_SHORT", wantedBytes: ramBytes, availableBytes });
-  }
+  assertMemory(ramBytes);
 }

@@ -8,8 +8,8 @@ import type { GuestDigest, GuestEvent, GuestState, GuestStatus } from "./events.
 
 /** A guest that stands on this host, and what may be done with it now. */
 export class Resident {
-  /** Its CPU states while it is paused at a person's wish. */
-  private paused: CpuStates | undefined;
+  /** What a person asked for last: one wish is carried out before the next is looked at. */
+  private last: Promise<unknown> = Promise.resolve();
   readonly heat: HeatClock;
 
   constructor(
@@ -50,29 +50,35 @@ export class Resident {
     });
   }
 
-  async pause(): Promise<void> {
-    this.require("running");
-    this.become("paused");
-    this.paused = await this.guest.pause();
+  /** Rejects with GUEST_BUSY unless the guest runs, and with what crashed it. */
+  pause(): Promise<void> {
+    return this.inTurn(async () => {
+      this.require("running");
+      this.become("paused");
+      await this.guest.pause();
+    });
   }
 
   /** Also ends a doubt: whoever says it has made sure that the guest runs nowhere else. */
-  resume(): void {
-    this.require("paused", "inDoubt");
-    this.paused = undefined;
-    this.guest.resume();
-    this.become("running");
+  resume(): Promise<void> {
+    return this.inTurn(() => {
+      this.require("paused", "inDoubt");
+      return this.goOn();
+    });
   }
 
-  async digest(): Promise<GuestDigest> {
-    this.require("running", "paused");
-    const wasRunning = this.current === "running";
-    if (wasRunning) await this.pause();
-    try {
-      return await this.digestPaused();
-    } finally {
-      if (wasRunning) this.resume();
-    }
+  digest(): Promise<GuestDigest> {
+    return this.inTurn(async () => {
+      this.require("running", "paused");
+      const wasRunning = this.current === "running";
+      // So that no migration starts meanwhile.
+      this.become("paused");
+      try {
+        return await this.digestStanding(await this.guest.pause());
+      } finally {
+        if (wasRunning) await this.goOn();
+      }
+    });
   }
 
   status(): GuestStatus {
@@ -101,9 +107,18 @@ export class Resident {
     await this.guest.dispose();
   }
 
-  private async digestPaused(): Promise<GuestDigest> {
-    const states = this.paused;
-    if (states === undefined) throw new RangeError("a paused guest has CPU states");
+  private async goOn(): Promise<void> {
+    await this.guest.resume();
+    this.become("running");
+  }
+
+  private inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.last.then(work);
+    this.last = done.catch(() => undefined);
+    return done;
+  }
+
+  private async digestStanding(states: CpuStates): Promise<GuestDigest> {
     const { spec, ram } = this.guest;
     const identity = await identify(ram, states);
     return {

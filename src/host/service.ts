@@ -42,7 +42,8 @@ export interface HostService {
   /** Cancels a migration before the guest is handed over; later it is refused, since it is moving. */
   cancel(migrationId: string, by: string): void;
   pause(guestId: string): Promise<void>;
-  resume(guestId: string): void;
+  /** Refused while the guest's migration is still under way: whether it may run is not known yet. */
+  resume(guestId: string): Promise<void>;
   /** Pauses the guest if it runs, digests it, and lets it go on as it was. */
   digest(guestId: string): Promise<GuestDigest>;
   /** Calls `listener` with each event from now on; the result stops it. */

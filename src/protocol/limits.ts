@@ -56,3 +56,9 @@ export const PROBE_TIMEOUT_MS = 5_000;
 
 /** A stranger has this long to say who it is. */
 export const GREETING_TIMEOUT_MS = 10_000;
+
+/**
+ * A destination has this long to say that it runs a guest that was handed over. The guest stands still meanwhile; then
+ * the source is in doubt, and asks.
+ */
+export const RUNNING_TIMEOUT_MS = 10_000;

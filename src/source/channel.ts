@@ -24,6 +24,8 @@ export class Channel {
   private readonly drainLimit: RateLimit;
   private readonly isUrgent: boolean;
   private readonly window = new CreditWindow();
+  /** The pass whose barrier the destination has still to pass. */
+  private barrier: number | undefined;
   private wake: (() => void) | undefined;
   private last: Promise<void> = Promise.resolve();
 
@@ -59,6 +61,7 @@ export class Channel {
     // The destination's word that it has passed the barrier is what ends the pass.
     if (command.type === "round") await new Round(command, ram, tables, sender, limit).run();
     else await new Pass(command, ram, tables, sender, limit, seat.tuning, clock).run();
+    this.barrier = command.pass;
   }
 
   /**
@@ -131,12 +134,17 @@ export class Channel {
         this.noteTorn(decodeWords("torn", frame.body, 1, MAX_TORN_PAGES));
         break;
       case FRAME_TYPES.BARRIER_PASSED:
-        decodeWords("barrier passed", frame.body, 1);
-        this.report({ type: "done" });
+        this.endPass(decodeWords("barrier passed", frame.body, 1));
         break;
       default:
         throw new MigrationError({ code: "FRAME_UNKNOWN", type: frame.type });
     }
+  }
+
+  private endPass([pass = 0]: readonly number[]): void {
+    if (pass !== this.barrier) throw malformed("barrier passed", "it answers no barrier of ours");
+    this.barrier = undefined;
+    this.report({ type: "done" });
   }
 
   /** A page that the guest waits for: alone, and at once. */

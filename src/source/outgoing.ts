@@ -1,27 +1,22 @@
-import { randomBytes } from "node:crypto";
-import type { Clock } from "../clock.js";
 import { type Failure, failureOf } from "../failure.js";
 import type { CpuStates, Guest } from "../guest/guest.js";
 import type { ThroughputRecorder } from "../guest/throughput.js";
 import type { PageBitmap } from "../memory/bitmap.js";
-import { PAGE_BYTES } from "../memory/geometry.js";
-import { encodeMessage, packCpu } from "../protocol/codec.js";
+import { RUNNING_TIMEOUT_MS } from "../protocol/limits.js";
 import { type Message, peerFailure } from "../protocol/messages.js";
-import type { StageProgress } from "../protocol/progress.js";
-import type { Report } from "../protocol/report.js";
-import { PROTOCOL_VERSION } from "../protocol/version.js";
-import type { Address } from "../transport/address.js";
 import { connect } from "../transport/connect.js";
 import { ControlConnection } from "../transport/control-connection.js";
-import type { Policy } from "./algorithms/algorithm.js";
 import { askOwner } from "./ask.js";
 import { ChannelPool } from "./channel-pool.js";
 import { Copier } from "./copier.js";
+import { packStates } from "./cpu-states.js";
 import { DirtySet } from "./dirty-set.js";
 import { Drain } from "./drain.js";
 import type { HeatClock } from "./heat-clock.js";
+import { Introduction } from "./introduction.js";
 import { Measurements } from "./measurements.js";
 import { MigrationTables } from "./migration-tables.js";
+import type { OutgoingHost, OutgoingOptions } from "./outgoing-options.js";
 import {
   advance,
   type SourceEffect,
@@ -31,45 +26,13 @@ import {
   wirePhase,
 } from "./phase.js";
 import { pagesPerFrame, RateLimit } from "./rate-limit.js";
-import type { Tuning } from "./tuning.js";
 
 const PROGRESS_INTERVAL_MS = 200;
-
-/** What the user asks of one migration. */
-export interface OutgoingOptions {
-  readonly migrationId: string;
-  readonly to: Address;
-  readonly token: string | null;
-  readonly generation: number;
-  readonly channels: number;
-  /** Bytes per second over all channels; undefined is unlimited. */
-  readonly maxBandwidth: number | undefined;
-  /** The same in stage three, for what is pushed; undefined is as before. */
-  readonly maxPostcopyBandwidth: number | undefined;
-  readonly policy: Policy;
-  readonly tuning: Tuning;
-  /** How long a source in doubt asks before it gives up. */
-  readonly askMs: number;
-}
-
-/** What the host is told, and what it does for an outgoing migration. */
-export interface OutgoingHost {
-  readonly clock: Clock;
-  /** That this generation is being handed over; on disk when it returns. */
-  journalHandover(generation: number): void;
-  /** That the guest stays here after all. */
-  journalKept(generation: number): void;
-  phaseChanged(phase: SourcePhase): void;
-  progressed(progress: StageProgress): void;
-  /** The destination has everything: forget the guest and free its memory. */
-  release(): Promise<void>;
-  reported(report: Report): void;
-}
 
 /** One outgoing migration: performs what `advance` (phase.ts) decides. */
 export class Outgoing {
   phase: SourcePhase = { name: "greeting" };
-  private readonly session = new Uint8Array(randomBytes(32));
+  private readonly introduction: Introduction;
   private readonly tables: MigrationTables;
   private readonly dirtySet: DirtySet;
   private readonly measured: Measurements;
@@ -77,8 +40,10 @@ export class Outgoing {
   private readonly pool: ChannelPool;
   private readonly copier: Copier;
   private drain: Drain | undefined;
-  private pausing: Promise<unknown> = Promise.resolve();
-  private paused: (CpuStates & { readonly pausedMs: number }) | undefined;
+  private pausing: Promise<void> = Promise.resolve();
+  private paused: CpuStates | undefined;
+  private states: readonly Uint8Array<ArrayBuffer>[] = [];
+  private runningTimer: NodeJS.Timeout | undefined;
   private progressTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -88,6 +53,7 @@ export class Outgoing {
     heat: HeatClock,
     private readonly host: OutgoingHost,
   ) {
+    this.introduction = new Introduction(options, guest.spec);
     const { pageCount } = guest.ram;
     this.tables = MigrationTables.create(pageCount, RateLimit.createState());
     this.dirtySet = new DirtySet(guest.ram, this.tables);
@@ -118,7 +84,9 @@ export class Outgoing {
   /** Ends the migration while the guest has not been handed over; false when it is too late. */
   cancel(by: string): boolean {
     this.happen({ type: "cancel", by });
-    return this.phase.name === "ended" && this.phase.outcome === "cancelled";
+    const { phase } = this;
+    const isOver = phase.name === "ended" || phase.name === "keeping";
+    return isOver && phase.outcome === "cancelled";
   }
 
   /** The guest crashed or its host is closing: the migration cannot go on. */
@@ -143,35 +111,22 @@ export class Outgoing {
         this.happen({ type: "failed", failure });
       },
     });
-    const { spec } = this.guest;
-    control.send("hello", {
-      version: PROTOCOL_VERSION,
-      migrationId: this.options.migrationId,
-      session: this.session,
-      token: this.options.token,
-      guestId: spec.guestId,
-      program: spec.program,
-      programSha256: spec.programSha256,
-      options: { ...spec.options },
-      ramBytes: spec.ramBytes,
-      pageBytes: PAGE_BYTES,
-      vcpuCount: spec.vcpuCount,
-      generation: this.options.generation,
-      channels: this.options.channels,
-    });
+    control.send("hello", this.introduction.hello());
   }
 
   private take(message: Message): void {
     const { clocks } = this.control!;
     switch (message.name) {
       case "welcome":
+        this.introduction.checkVersion(message.body.version);
         this.happen({ type: "welcomed" });
         break;
       case "prepared":
         this.happen({ type: "prepared" });
         break;
       case "running": {
-        const { receivedMs, firstOperationMs } = message.body;
+        const { receivedMs, firstOperationMs, generation } = message.body;
+        this.introduction.checkGeneration(generation);
         this.measured.noteArrival(clocks.toOurs(receivedMs), clocks.toOurs(firstOperationMs));
         this.happen({ type: "running" });
         break;
@@ -226,6 +181,7 @@ export class Outgoing {
         void this.keepGuest();
         break;
       case "push":
+        clearTimeout(this.runningTimer);
         this.drain?.start();
         break;
       case "release":
@@ -263,11 +219,7 @@ export class Outgoing {
         rates: { pass: options.maxBandwidth, drain: this.drainRate },
         tuning: options.tuning,
       },
-      (channel) => {
-        const { migrationId } = options;
-        const version = PROTOCOL_VERSION;
-        return encodeMessage("attach", { version, migrationId, session: this.session, channel }, 0);
-      },
+      (channel) => this.introduction.attach(channel),
       {
         faulted: (fault) => this.drain?.faulted(fault),
         failed: (failure) => {
@@ -299,11 +251,15 @@ export class Outgoing {
 
   /** Stage two begins: the journal knows before the guest stops, so the pause does not wait for the disk. */
   private async pause(): Promise<void> {
+    const { name } = this.guest.spec;
     this.dirtySet.rehearse();
+    packStates(name, [{}]); // or its code would be compiled while the guest stands still
     this.host.journalHandover(this.options.generation);
     this.measured.note({ pauseMs: this.host.clock.nowMs() });
-    this.paused = await this.guest.pause();
-    this.measured.note({ stoodMs: this.paused.pausedMs });
+    const stand = await this.guest.pause();
+    this.paused = stand;
+    this.measured.note({ stoodMs: stand.pausedMs });
+    this.states = packStates(name, stand.cpus);
     this.copier.release();
     this.happen({ type: "paused", sendRest: this.copier.settle() });
   }
@@ -321,13 +277,22 @@ export class Outgoing {
     this.tables.allowRequests();
     this.control?.send("switchover", {
       generation: this.options.generation,
-      cpus: paused.cpus.map(packCpu),
+      cpus: [...this.states],
       operations: [...paused.operations],
       dirty: dirty.toBytes(),
     });
     this.measured.note({ sentMs: this.host.clock.nowMs() });
     this.measured.dirtyPages = dirty.count();
     this.planDrain(dirty);
+    this.runningTimer = setTimeout(() => {
+      if (this.phase.name !== "switchingOver") return;
+      const failure = {
+        code: "PEER_STALLED",
+        awaited: "running",
+        waitedMs: RUNNING_TIMEOUT_MS,
+      } as const;
+      this.happen({ type: "failed", failure });
+    }, RUNNING_TIMEOUT_MS);
   }
 
   /** Plans stage three while the destination takes over: there is nothing else to do meanwhile. */
@@ -351,17 +316,17 @@ export class Outgoing {
   /** The guest stays: lets it go on, once it has really stopped. */
   private async keepGuest(): Promise<void> {
     await this.pausing;
-    if (this.paused === undefined) return;
-    this.host.journalKept(this.options.generation);
-    this.guest.resume();
+    if (this.paused !== undefined) {
+      this.host.journalKept(this.options.generation);
+      // A guest that has crashed stays where it stands.
+      await this.guest.resume().catch(failureOf);
+    }
+    this.happen({ type: "kept" });
   }
 
   private async ask(): Promise<void> {
-    const { migrationId, token, to, generation, askMs } = this.options;
-    const { guestId } = this.guest.spec;
-    const question = { migrationId, session: this.session, token, guestId, generation };
-    const version = PROTOCOL_VERSION;
-    const answer = await askOwner(to, { version, ...question }, askMs, this.host.clock);
+    const { to, askMs } = this.options;
+    const answer = await askOwner(to, this.introduction.ask(), askMs, this.host.clock);
     this.happen(answer === undefined ? { type: "unanswered" } : { type: "owner", answer });
   }
 
@@ -382,6 +347,7 @@ export class Outgoing {
 
   private close(cause: Failure | null): void {
     clearInterval(this.progressTimer);
+    clearTimeout(this.runningTimer);
     this.drain?.stop();
     // The channels last: a channel that breaks before its reason is known would be taken for the reason.
     void this.closeControl(cause).then(() => this.pool.close());

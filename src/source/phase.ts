@@ -15,6 +15,8 @@ export type SourcePhase =
   | { readonly name: "pausing" }
   /** The guest stands still while the last of its pages are sent; nothing was handed over yet. */
   | { readonly name: "sendingRest" }
+  /** The guest was stopped for nothing, and goes on here; then the migration ends. */
+  | { readonly name: "keeping"; readonly outcome: Outcome; readonly cause: Failure }
   /** Stage two: handed over, not yet confirmed. */
   | { readonly name: "switchingOver" }
   /** The connection broke after the handover: nobody here knows who owns the guest, so it stays paused. */
@@ -36,6 +38,8 @@ export type SourceEvent =
   | { readonly type: "paused"; readonly sendRest: boolean }
   /** No page is dirty any more. */
   | { readonly type: "restSent" }
+  /** What `keepGuest` did is done, or could not be done. */
+  | { readonly type: "kept" }
   | { readonly type: "running" }
   | { readonly type: "complete" }
   | { readonly type: "summarized" }
@@ -93,6 +97,9 @@ export function advance(phase: SourcePhase, event: SourceEvent): Step {
     case "sendingRest":
       if (event.type === "restSent") return handOver();
       break;
+    case "keeping":
+      if (event.type === "kept") return end(phase.outcome, phase.cause);
+      break;
     case "switchingOver":
       if (event.type === "running") return [{ name: "draining" }, [{ type: "push" }]];
       break;
@@ -102,7 +109,7 @@ export function advance(phase: SourcePhase, event: SourceEvent): Step {
       if (event.type === "complete") return [{ name: "observing" }, [{ type: "release" }]];
       break;
     case "observing":
-      if (event.type === "summarized") return end("completed", null, []);
+      if (event.type === "summarized") return end("completed", null);
       break;
     case "ended":
       break;
@@ -126,22 +133,23 @@ function fail(phase: SourcePhase, failure: Failure): Step {
     case "greeting":
     case "copying":
       // The guest never stopped.
-      return end("failed", failure, []);
+      return end("failed", failure);
     case "pausing":
     case "sendingRest":
-      return end("failed", failure, [{ type: "keepGuest" }]);
+      return keep("failed", failure);
     case "switchingOver":
       return [
         { name: "inDoubt", cause: failure },
         [{ type: "close", cause: null }, { type: "ask" }],
       ];
+    case "keeping":
     case "inDoubt":
       return [phase, []];
     case "draining":
       // The destination owns the guest; what it lacks is kept here.
-      return end("stranded", failure, []);
+      return end("stranded", failure);
     case "observing":
-      return end("completed", null, []);
+      return end("completed", null);
     case "ended":
       return [phase, []];
   }
@@ -152,10 +160,13 @@ function cancel(phase: SourcePhase, by: string): Step {
   switch (phase.name) {
     case "greeting":
     case "copying":
-      return end("cancelled", cause, []);
+      return end("cancelled", cause);
     case "pausing":
     case "sendingRest":
-      return end("cancelled", cause, [{ type: "keepGuest" }]);
+      return keep("cancelled", cause);
+    case "keeping":
+      // It stays here anyway.
+      return [phase, []];
     case "switchingOver":
     case "inDoubt":
     case "draining":
@@ -167,24 +178,25 @@ function cancel(phase: SourcePhase, by: string): Step {
 }
 
 function resolveDoubt(phase: SourcePhase & { name: "inDoubt" }, event: SourceEvent): Step {
-  if (event.type === "unanswered") return end("inDoubt", phase.cause, []);
+  if (event.type === "unanswered") return end("inDoubt", phase.cause);
   if (event.type !== "owner") return [phase, []];
   switch (event.answer) {
     case "refused":
-      return end("failed", phase.cause, [{ type: "keepGuest" }]);
+      return keep("failed", phase.cause);
     case "running":
-      return end("stranded", phase.cause, []);
+      return end("stranded", phase.cause);
     case "lost":
       // It ran there, and that process is gone. Whether our older copy may run is for a person to say.
-      return end("inDoubt", phase.cause, []);
+      return end("inDoubt", phase.cause);
   }
 }
 
-function end(outcome: Outcome, cause: Failure | null, first: readonly SourceEffect[]): Step {
-  return [
-    { name: "ended", outcome, cause },
-    [...first, { type: "report" }, { type: "close", cause }],
-  ];
+function keep(outcome: Outcome, cause: Failure): Step {
+  return [{ name: "keeping", outcome, cause }, [{ type: "keepGuest" }]];
+}
+
+function end(outcome: Outcome, cause: Failure | null): Step {
+  return [{ name: "ended", outcome, cause }, [{ type: "report" }, { type: "close", cause }]];
 }
 
 /** Which messages may come: see messages.ts. */
@@ -195,6 +207,7 @@ export function wirePhase(phase: SourcePhase): WirePhase {
     case "copying":
     case "pausing":
     case "sendingRest":
+    case "keeping":
       return "copying";
     case "switchingOver":
     case "inDoubt":
@@ -219,6 +232,7 @@ export function stageOf(phase: SourcePhase): 1 | 2 | 3 | null {
     case "draining":
       return 3;
     case "greeting":
+    case "keeping":
     case "inDoubt":
     case "observing":
     case "ended":
@@ -237,6 +251,8 @@ export function tell(phase: SourcePhase): string {
       return "stopping the guest";
     case "sendingRest":
       return "the guest stands still while the last of its pages are sent";
+    case "keeping":
+      return "the guest stays, and goes on here";
     case "switchingOver":
       return "handing over CPU state and the bitmap of dirty pages";
     case "inDoubt":

@@ -6,6 +6,9 @@ import { GREETING_TIMEOUT_MS, MAX_GREETING_BYTES } from "../protocol/limits.js";
 import type { Message } from "../protocol/messages.js";
 import { type Address, formatAddress } from "./address.js";
 
+/** What a peer is given to close its side, once it has had its answer. */
+const HANG_UP_MS = 1000;
+
 /** A connection that has said who it is. Nothing is unread, and no listener is left on the socket. */
 export interface Greeting {
   readonly message: Extract<Message, { name: "hello" | "attach" | "ask" | "probe" }>;
@@ -140,10 +143,16 @@ function refuse(
   if (!(error instanceof MigrationError)) throw error;
   const { failure } = error;
   refused(failure, from);
+  const { code } = failure;
+  sayAndHangUp(socket, encodeMessage("failed", { code, text: describe(failure) }, 0));
+}
+
+/** One last message on a connection that leads to no migration. The peer may be gone, or never close its side. */
+export function sayAndHangUp(socket: net.Socket, message: Uint8Array): void {
   socket.on("error", () => {
-    // The peer may be gone already; there is nobody left to tell.
+    // There is nobody left to tell.
   });
   socket.resume();
-  socket.end(encodeMessage("failed", { code: failure.code, text: describe(failure) }, 0));
-  socket.setTimeout(1000, () => socket.destroy());
+  socket.end(message);
+  socket.setTimeout(HANG_UP_MS, () => socket.destroy());
 }

@@ -2,11 +2,16 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { FailureCode } from "../../src/failure.js";
 import { writeHeader } from "../../src/protocol/frame.js";
-import { MAX_CONTROL_BYTES, MAX_TORN_PAGES } from "../../src/protocol/limits.js";
+import {
+  MAX_CONTROL_BYTES,
+  MAX_TORN_PAGES,
+  RUNNING_TIMEOUT_MS,
+} from "../../src/protocol/limits.js";
 import { MESSAGES } from "../../src/protocol/messages.js";
 import { FRAME_TYPES } from "../../src/protocol/pages.js";
 import type { Report } from "../../src/protocol/report.js";
 import { Daemon } from "../process/daemon.js";
+import { preload } from "../process/preload.js";
 import { assertUnmoved } from "../process/same-guest.js";
 import { assertClear } from "./besieged.js";
 import { HostileDest, type Peer } from "./peer.js";
@@ -131,6 +136,13 @@ const ATTACKS: readonly (readonly [string, FailureCode, Attack])[] = [
     }),
   ],
   [
+    "speaks a version that nobody knows",
+    "VERSION_UNSUPPORTED",
+    onGreeting((control) => {
+      control.say("welcome", { version: 999, hostId: "from the future" });
+    }),
+  ],
+  [
     "says in stage one that the guest runs",
     "MESSAGE_UNEXPECTED",
     onControl((control) => {
@@ -192,6 +204,13 @@ const ATTACKS: readonly (readonly [string, FailureCode, Attack])[] = [
     "PAGE_OUT_OF_RANGE",
     onBulk((bulk) => {
       bulk.sayWords(FRAME_TYPES.REQUEST, 0xffff_ffff, 0, 0, 0);
+    }),
+  ],
+  [
+    "passes a barrier that was never sent",
+    "FRAME_MALFORMED",
+    onBulk((bulk) => {
+      bulk.sayWords(FRAME_TYPES.BARRIER_PASSED, 2);
     }),
   ],
   [
@@ -309,3 +328,40 @@ for (const [what, code, act] of LATE) {
     assert.deepEqual([guest.state, guest.operations], ["stranded", operations]);
   });
 }
+
+test("source is in doubt when the new host answers but never says that the guest runs", async () => {
+  const hasty = preload(`
+    const { setTimeout: start } = globalThis;
+    globalThis.setTimeout = (work, ms, ...rest) =>
+      start(work, ms === ${String(RUNNING_TIMEOUT_MS)} ? 100 : ms, ...rest);`);
+  await using host = await Daemon.start(["source", "--guest", "idle", "--memory", "1MiB"], {
+    nodeOptions: hasty,
+  });
+  await host.event("guest", ({ state }) => state === "running");
+  await using dest = await HostileDest.open();
+  const migrationId = await host.migrate(dest.address);
+  await takeGuest(dest);
+  const doubt = await host.phase("inDoubt", migrationId);
+  assert.match(doubt.text, /"running" has not come/);
+  const asker = await dest.accept();
+  const { generation } = await asker.hear("ask", "greeting");
+  await assert.rejects(host.resume(), { code: "GUEST_BUSY" });
+  asker.say("owner", { generation, answer: "refused" });
+  const report = await host.report(migrationId);
+  assert.deepEqual([report.outcome, report.failure?.code], ["failed", "PEER_STALLED"]);
+  await host.progress(100);
+});
+
+test("source is in doubt when the new host says that it runs another generation", async () => {
+  await using host = await Daemon.source("idle", "--memory", "1MiB");
+  await using dest = await HostileDest.open();
+  const migrationId = await host.migrate(dest.address);
+  const { control } = await takeGuest(dest);
+  control.say("running", { ...running, generation: 9 });
+  await host.phase("inDoubt", migrationId);
+  const asker = await dest.accept();
+  const { generation } = await asker.hear("ask", "greeting");
+  asker.say("owner", { generation, answer: "refused" });
+  const report = await host.report(migrationId);
+  assert.deepEqual([report.outcome, report.failure?.code], ["failed", "MESSAGE_MALFORMED"]);
+});

@@ -1,5 +1,6 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import net from "node:net";
 import { decodeMessage, encodeMessage, packCpu } from "../../src/protocol/codec.js";
 import { encodeFrame, type Frame, FrameDecoder } from "../../src/protocol/frame.js";
@@ -177,6 +178,12 @@ export function helloBody(changes: Partial<MessageBody<"hello">> = {}): MessageB
     channels: 1,
     ...changes,
   };
+}
+
+/** For a hello: the guest of the module at `path`, which is the same on both hosts. */
+export function moduleAt(path: string) {
+  const programSha256 = createHash("sha256").update(readFileSync(path)).digest("hex");
+  return { program: path, programSha256 };
 }
 
 /** A source that has come some way into a migration, and may turn hostile from there. */

@@ -3,8 +3,9 @@ import { test } from "node:test";
 import type { FailureCode } from "../../src/failure.js";
 import { FRAME_TYPES, PURPOSE } from "../../src/protocol/pages.js";
 import { Daemon } from "../process/daemon.js";
+import { guestModule } from "../process/modules.js";
 import { complaintAbout } from "./besieged.js";
-import { HostileSource, type Peer } from "./peer.js";
+import { HostileSource, moduleAt, type Peer } from "./peer.js";
 
 /** What a source does in stage three, which lacks pages 3 and 4. */
 type Attack = (control: Peer, bulk: Peer) => void;
@@ -86,4 +87,25 @@ test("dest asks once more for a page that came wrong, and takes it when it is ri
   assert.equal(mismatches, 1);
   assert.equal((await host.guest()).state, "running");
   assert.deepEqual(host.of("error"), []);
+});
+
+test("dest finds its guest whole although the last page came within the first operation", async () => {
+  // Long enough for the destination to hear of the page before it hears of the operation.
+  const path = guestModule(`
+    boot: () => [{}],
+    step(memory) {
+      memory.loadU32(0);
+      memory.wait32(0, 0, 200);
+      return 1;
+    }`);
+  await using host = await Daemon.dest();
+  using source = await HostileSource.greet(host.target, moduleAt(path));
+  await source.copy();
+  const urgent = await source.attach("urgent");
+  source.switchOver([0]);
+  await urgent.hearFrame(FRAME_TYPES.REQUEST);
+  urgent.sayZeroPages(PURPOSE.PULL, 0, 1);
+  await source.control.hear("running", "switchover");
+  await source.control.hear("complete", "draining");
+  assert.equal((await host.guest()).state, "running");
 });

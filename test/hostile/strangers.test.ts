@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { after, before, test } from "node:test";
 import type { FailureCode } from "../../src/failure.js";
 import { encodeMessage } from "../../src/protocol/codec.js";
@@ -10,7 +11,7 @@ import { MESSAGES } from "../../src/protocol/messages.js";
 import { inRepository } from "../repository.js";
 import { Daemon, freshFile } from "../process/daemon.js";
 import { assertUnharmed, complaintAbout } from "./besieged.js";
-import { helloBody, HostileSource, Peer } from "./peer.js";
+import { helloBody, HostileSource, moduleAt, Peer } from "./peer.js";
 
 /** Connections whose first words are wrong, against one destination that goes on serving. */
 let host: Daemon;
@@ -122,7 +123,17 @@ const REFUSED: readonly (readonly [string, FailureCode, Approach])[] = [
   [
     "a module that is no module",
     "GUEST_MODULE_INVALID",
-    (peer) => peer.say("hello", helloBody({ program: freshFile("empty.mjs", "") })),
+    (peer) => peer.say("hello", helloBody(moduleAt(freshFile("empty.mjs", "")))),
+  ],
+  [
+    "a module that is a device",
+    "GUEST_MODULE_INVALID",
+    (peer) => peer.say("hello", helloBody({ program: "/dev/zero" })),
+  ],
+  [
+    "a module that is a folder",
+    "GUEST_MODULE_INVALID",
+    (peer) => peer.say("hello", helloBody({ program: dirname(freshFile("a.mjs", "")) })),
   ],
   [
     "a channel of no migration",
@@ -139,6 +150,18 @@ for (const [what, code, act] of REFUSED) {
     await complaintAbout(host, code, () => approach(act));
   });
 }
+
+test("dest runs nothing of a module that is not the one the source has", async () => {
+  const trace = freshFile("trace", "");
+  const write = `process.getBuiltinModule("node:fs").writeFileSync(${JSON.stringify(trace)}, "ran");`;
+  const program = freshFile("other.mjs", write);
+  for (const programSha256 of [null, "0".repeat(64)]) {
+    await complaintAbout(host, "GUEST_MODULE_DIFFERS", () =>
+      approach((peer) => peer.say("hello", helloBody({ program, programSha256 }))),
+    );
+  }
+  assert.equal(readFileSync(trace, "utf8"), "");
+});
 
 test("dest tells who it refuses why", async () => {
   using peer = await Peer.connect(host.target);
@@ -201,13 +224,12 @@ test("dest does not take a second guest of the same id, nor a second migration o
 
 test("dest forgets whoever hangs up before it is welcome", async () => {
   // Reading a module takes the host a moment, in which nobody has charge of the connection yet.
-  const program = inRepository("examples/game-of-life.js");
-  const sha = createHash("sha256").update(readFileSync(program)).digest("hex");
+  const module = moduleAt(inRepository("examples/game-of-life.js"));
   const known = host.of("error").length;
   const rounds = 8;
   for (let round = 0; round < rounds; round += 1) {
     using peer = await Peer.connect(host.target);
-    peer.say("hello", helloBody({ program, programSha256: sha }));
+    peer.say("hello", helloBody(module));
     peer.socket.resetAndDestroy();
   }
   await host.process.until("the end of each", () =>
@@ -221,6 +243,19 @@ test("dest forgets whoever hangs up before it is welcome", async () => {
   );
   assert.deepEqual([...codes], ["CONNECTION_LOST"]);
   assert.deepEqual((await host.status()).migrations, []);
+});
+
+test("dest survives whoever asks who owns a guest and resets the connection", async () => {
+  for (let round = 0; round < 32; round += 1) {
+    using peer = await Peer.connect(host.target);
+    const { version, migrationId, session } = helloBody();
+    const question = { version, migrationId, session, token: null, generation: 2 };
+    peer.say("ask", { ...question, guestId: randomUUID() });
+    peer.socket.resetAndDestroy();
+  }
+  using peer = await Peer.connect(host.target);
+  peer.say("hello", helloBody({ vcpuCount: 9 }));
+  await peer.hear("failed", "greeting");
 });
 
 test("after all strangers dest receives a guest as ever", () => assertUnharmed(host));

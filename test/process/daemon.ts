@@ -73,7 +73,10 @@ export class Tristage implements AsyncDisposable {
 
   private constructor(private readonly child: ChildProcessByStdio<null, Readable, Readable>) {
     alive.add(child);
-    child.stderr.on("data", (chunk: Buffer) => (this.stderr += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => {
+      this.stderr += chunk.toString();
+      this.look();
+    });
     createInterface(child.stdout).on("line", (line) => {
       this.lines.push(line);
       this.look();
@@ -127,7 +130,7 @@ export class Tristage implements AsyncDisposable {
   }
 
   /**
-   * The first answer of `find` that is not undefined, asked now and after each line. Fails with all that
+   * The first answer of `find` that is not undefined, asked now and after whatever the process prints. Fails with all that
    * the process said when it ends or the deadline passes before.
    */
   until<Found>(what: string, find: () => Found | undefined): Promise<Found> {

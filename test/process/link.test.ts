@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { PURPOSE, readPagesHead } from "../../src/protocol/pages.js";
 import { Daemon, freshFolder } from "./daemon.js";
 import { halfIdle } from "./modules.js";
+import { diskWithoutRoomFor } from "./preload.js";
 import { type Passage, Proxy } from "./proxy.js";
 import { assertUnmoved } from "./same-guest.js";
 
@@ -223,25 +224,11 @@ test("a link that loses a frame is found out, and costs the guest nothing", asyn
   await assertUnmoved(source);
 });
 
-/** Options for Node.js that make the disk full for one kind of record. */
-function noRoomFor(kind: string): readonly string[] {
-  const module = `
-    import fs from "node:fs";
-    import { syncBuiltinESMExports } from "node:module";
-    const { writeSync } = fs;
-    fs.writeSync = (fd, data, ...rest) => {
-      if (String(data).includes('"kind":"${kind}"')) throw new Error("ENOSPC: the disk is full");
-      return writeSync(fd, data, ...rest);
-    };
-    syncBuiltinESMExports();`;
-  return ["--import", `data:text/javascript,${encodeURIComponent(module)}`];
-}
-
 for (const kind of ["handingOver", "kept"]) {
   test(`a source whose disk is full for "${kind}" says so, and its guest runs on`, async () => {
     await using dest = await Daemon.dest();
     const words = ["source", "--guest", "random-writer", "--set", "rate=100000/s", ...MEMORY];
-    await using source = await Daemon.start(words, { nodeOptions: noRoomFor(kind) });
+    await using source = await Daemon.start(words, { nodeOptions: diskWithoutRoomFor(kind) });
     await source.event("guest", ({ state }) => state === "running");
     await using proxy = await Proxy.open(dest.target);
     proxy.judge = ({ name }) => (name === "switchover" ? "cut" : "pass");
@@ -256,7 +243,7 @@ for (const kind of ["handingOver", "kept"]) {
 
 test("a destination whose disk is full takes no guest, and gives back none that it has not", async () => {
   await using dest = await Daemon.start(["dest", "--listen", "127.0.0.1:0"], {
-    nodeOptions: noRoomFor("running"),
+    nodeOptions: diskWithoutRoomFor("running"),
   });
   await using source = await Daemon.source(WRITER, ...MEMORY);
   const report = await source.move(dest);
@@ -270,7 +257,7 @@ test("a destination whose disk is full takes no guest, and gives back none that 
 test("a source whose disk is full when the guest has left still lets go of it", async () => {
   await using dest = await Daemon.dest();
   await using source = await Daemon.start(["source", "--guest", "idle", ...MEMORY], {
-    nodeOptions: noRoomFor("released"),
+    nodeOptions: diskWithoutRoomFor("released"),
   });
   await source.event("guest", ({ state }) => state === "running");
   assert.equal((await source.move(dest)).outcome, "completed");

@@ -318,6 +318,33 @@ test("a guest that throws in its first step is told apart from a bug of ours", a
   assert.doesNotMatch(source.stderr, /this is a bug/);
 });
 
+test("a guest one of whose vCPUs throws in its first step says so, whichever comes first", async () => {
+  const path = guestModule(`
+    boot: () => [{ vcpu: 0 }, { vcpu: 1 }],
+    step(memory, cpu, operations) {
+      if (cpu.vcpu === 1) throw new Error("no luck");
+      return operations;
+    }`);
+  await using source = Tristage.run("source", "--guest", path, ...MEMORY, "--vcpus", "2", "--json");
+  await source.until("the reason", () =>
+    source.lines.find((line) => line.includes(`"code":"GUEST_THREW"`)),
+  );
+  assert.doesNotMatch(source.stderr, /this is a bug/);
+});
+
+test("a guest whose CPU state is too large to be sent stays, and its owner is told why", async () => {
+  const path = guestModule(`
+    boot: () => [{ large: "x".repeat(70000) }],
+    step: (memory, cpu, operations) => operations`);
+  await using dest = await Daemon.dest();
+  await using source = await Daemon.source(path, ...MEMORY);
+  const report = await source.move(dest);
+  assert.equal(report.outcome, "failed");
+  assert.equal(report.failure?.code, "CPU_STATE_REFUSED", report.failure?.text);
+  assert.deepEqual(source.phases(report.migrationId).slice(-3), ["pausing", "keeping", "ended"]);
+  await source.progress(1000);
+});
+
 test("a guest that throws on the source does not take the host with it", async () => {
   const trigger = freshFolder();
   await using source = await Daemon.source(mortal(trigger), ...MEMORY, "--vcpus", "2");

@@ -46,7 +46,12 @@ test("a migration that is cancelled while the guest stands still gives it back",
   await source.cancel(migrationId);
   const report = await source.report(migrationId);
   assert.equal(report.outcome, "cancelled");
-  assert.deepEqual(source.phases(migrationId).slice(-3), ["pausing", "sendingRest", "ended"]);
+  assert.deepEqual(source.phases(migrationId).slice(-4), [
+    "pausing",
+    "sendingRest",
+    "keeping",
+    "ended",
+  ]);
   assert.equal((await source.guest()).state, "running");
   await source.progress(10_000);
   await assertUnmoved(source);

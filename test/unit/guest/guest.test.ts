@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { guestModule } from "../../process/modules.js";
 import { Guest, type GuestSpec } from "../../../src/guest/guest.js";
 import { identify, replay } from "../../../src/guest/identity.js";
+import type { Failure } from "../../../src/failure.js";
 import { GuestRam } from "../../../src/memory/ram.js";
 
 const SPEC: GuestSpec = {
@@ -33,7 +37,7 @@ test("Guest pauses however soon it was resumed, and does not advance while it is
       assert.ok(total >= before);
       assert.equal(guest.operations(), total);
       before = total;
-      guest.resume();
+      await guest.resume();
     }
   } finally {
     await guest.dispose();
@@ -44,13 +48,107 @@ test("Guest is the guest that was never paused", async () => {
   const guest = await running();
   try {
     await guest.pause();
-    guest.resume();
+    await guest.resume();
     const states = await guest.pause();
     assert.deepEqual(await identify(guest.ram, states), await replay(SPEC, states.operations));
   } finally {
     await guest.dispose();
   }
 });
+
+test("Guest keeps pauses and resumptions in the order in which they were asked for", async () => {
+  const guest = await running();
+  try {
+    const [first, , second] = await Promise.all([guest.pause(), guest.resume(), guest.pause()]);
+    assert.ok(
+      second.pausedMs > first.pausedMs,
+      "the second pause found it where the first had left it",
+    );
+    assert.deepEqual(await guest.pause(), second, "it did not stand still");
+    const states = { cpus: second.cpus, operations: second.operations };
+    assert.deepEqual(await identify(guest.ram, states), await replay(SPEC, second.operations));
+  } finally {
+    await guest.dispose();
+  }
+});
+
+const THREW = {
+  ...{ code: "GUEST_THREW", guest: "module", during: "step", text: "Error: no luck" },
+} as const;
+
+/** A guest of two vCPUs, whose program is that of a module. */
+async function ofModule(members: string, failed: (failure: Failure) => void): Promise<Guest> {
+  const program = guestModule(members);
+  const programSha256 = createHash("sha256").update(readFileSync(program)).digest("hex");
+  const ram = GuestRam.allocate(SPEC.ramBytes, SPEC.vcpuCount);
+  return Guest.create({ ...SPEC, program, programSha256 }, ram, failed);
+}
+
+test("Guest says why it neither starts nor pauses when a vCPU died while it was parked", async () => {
+  let tell: (failure: Failure) => void;
+  const died = new Promise<Failure>((resolve) => (tell = resolve));
+  const guest = await ofModule(
+    `boot: () => [{ vcpu: 0 }, { vcpu: 1 }],
+     step(memory, cpu, operations) {
+       return operations;
+     },
+     ...(process.getBuiltinModule("node:worker_threads").workerData.vcpu === 1 && {
+       late: setTimeout(() => { throw new Error("died in its sleep"); }, 20),
+     })`,
+    (failure) => {
+      tell(failure);
+    },
+  );
+  try {
+    const states = await guest.boot();
+    const { code } = await died;
+    assert.equal(code, "THREAD_DIED");
+    await assert.rejects(guest.start(states), { failure: await died });
+    await assert.rejects(guest.pause(), { failure: await died });
+  } finally {
+    await guest.dispose();
+  }
+});
+
+test("Guest can be asked to pause when one of its vCPUs threw", async () => {
+  const heard: Failure[] = [];
+  const guest = await ofModule(
+    `boot: () => [{ vcpu: 0 }, { vcpu: 1 }],
+     step(memory, cpu, operations) {
+       if (cpu.vcpu === 1) throw new Error("no luck");
+       return operations;
+     }`,
+    (failure) => {
+      heard.push(failure);
+    },
+  );
+  try {
+    const states = await guest.boot();
+    // Either vCPU may come first.
+    await guest.start(states).catch(() => undefined);
+    await assert.rejects(guest.pause(), { failure: THREW });
+    assert.equal(heard.length, 1, "its owner hears once");
+  } finally {
+    await guest.dispose();
+  }
+});
+
+for (const [what, value] of [
+  ["nothing", "undefined"],
+  ["no number", "NaN"],
+  ["less than nothing", "-1"],
+  ["a part of an operation", "0.5"],
+] as const) {
+  test(`Guest ends with GUEST_THREW when its program says that it did ${what}`, async () => {
+    const guest = await ofModule(`boot: () => [{}, {}], step: () => ${value}`, () => undefined);
+    try {
+      const text = `TypeError: step returned ${value}; it must return how many operations it did`;
+      await assert.rejects(guest.start(await guest.boot()), { failure: { ...THREW, text } });
+    } finally {
+      await guest.dispose();
+    }
+  });
+}
 
 /** Operations per second over the next `count` operations. */
 async function rateOver(guest: Guest, count: number): Promise<number> {
@@ -85,7 +183,7 @@ test("Guest that is throttled pauses at once, and owes no sleep that it was woke
     const { operations } = await guest.pause();
     guest.throttle(0);
     assert.ok(operations.every((count) => count > 0));
-    guest.resume();
+    void guest.resume();
     await rateOver(guest, 1_000_000);
   } finally {
     await guest.dispose();

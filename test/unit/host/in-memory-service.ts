@@ -90,9 +90,10 @@ export class InMemoryService implements HostService {
     return Promise.resolve();
   }
 
-  resume(guestId: string): void {
-    if (guestId !== "g1") throw new MigrationError({ code: "GUEST_NOT_HERE", guestId });
+  resume(guestId: string): Promise<void> {
+    if (guestId !== "g1") return reject({ code: "GUEST_NOT_HERE", guestId });
     this.paused = false;
+    return Promise.resolve();
   }
 
   digest(guestId: string): Promise<GuestDigest> {

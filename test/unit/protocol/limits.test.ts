@@ -99,6 +99,8 @@ const CHECKS: Readonly<Record<keyof typeof limits, Check | undefined>> = {
   PROBE_TIMEOUT_MS: undefined,
   MAX_INCOMING: undefined,
   GREETING_TIMEOUT_MS: undefined,
+  // Kept by the source, whatever the destination says.
+  RUNNING_TIMEOUT_MS: undefined,
 };
 
 for (const [name, check] of Object.entries(CHECKS)) {

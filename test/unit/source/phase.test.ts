@@ -24,6 +24,7 @@ const EVENTS = {
   paused: { type: "paused", sendRest: false },
   pausedWithRest: { type: "paused", sendRest: true },
   restSent: { type: "restSent" },
+  kept: { type: "kept" },
   running: { type: "running" },
   complete: { type: "complete" },
   summarized: { type: "summarized" },
@@ -43,6 +44,7 @@ const PHASES = {
   copyingPrepared: { name: "copying", passEnded: false, prepared: true },
   pausing: { name: "pausing" },
   sendingRest: { name: "sendingRest" },
+  keeping: { name: "keeping", outcome: "cancelled", cause: earlier },
   switchingOver: { name: "switchingOver" },
   inDoubt: { name: "inDoubt", cause: earlier },
   draining: { name: "draining" },
@@ -85,15 +87,17 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
   pausing: {
     paused: "switchingOver: sendSwitchover",
     pausedWithRest: "sendingRest: sendRest",
-    cancel: "ended cancelled CANCELLED: keepGuest report close",
-    failed: "ended failed SESSION_UNKNOWN: keepGuest report close",
+    cancel: "keeping cancelled CANCELLED: keepGuest",
+    failed: "keeping failed SESSION_UNKNOWN: keepGuest",
   },
   // However long it takes, the guest is still ours.
   sendingRest: {
     restSent: "switchingOver: sendSwitchover",
-    cancel: "ended cancelled CANCELLED: keepGuest report close",
-    failed: "ended failed SESSION_UNKNOWN: keepGuest report close",
+    cancel: "keeping cancelled CANCELLED: keepGuest",
+    failed: "keeping failed SESSION_UNKNOWN: keepGuest",
   },
+  // Nobody hears of the end before the guest runs again.
+  keeping: { kept: "ended cancelled TOKEN_WRONG: report close" },
   // The point of no return: from here on only the destination's word gives the guest back.
   switchingOver: {
     running: "draining: push",
@@ -101,7 +105,7 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
   },
   inDoubt: {
     ownerRunning: "ended stranded TOKEN_WRONG: report close",
-    ownerRefused: "ended failed TOKEN_WRONG: keepGuest report close",
+    ownerRefused: "keeping failed TOKEN_WRONG: keepGuest",
     ownerLost: "ended inDoubt TOKEN_WRONG: report close",
     unanswered: "ended inDoubt TOKEN_WRONG: report close",
   },
@@ -119,8 +123,7 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
 /** A step as the table writes it. */
 function step(phase: SourcePhase, event: SourceEvent): string {
   const [next, effects] = advance(phase, event);
-  const end =
-    next.name === "ended" ? ` ${next.outcome}${next.cause ? ` ${next.cause.code}` : ""}` : "";
+  const end = "outcome" in next ? ` ${next.outcome}${next.cause ? ` ${next.cause.code}` : ""}` : "";
   return [`${next.name}${end}:`, ...effects.map(({ type }) => type)].join(" ");
 }
 
@@ -155,9 +158,11 @@ test("a source closes a broken switchover without a word, and tells why in every
     advance(phase, EVENTS.failed)[1].flatMap((it) => (it.type === "close" ? [it.cause] : []));
   // What it said might reach a destination that runs the guest by now.
   assert.deepEqual(closings(PHASES.switchingOver), [null]);
-  for (const name of ["greeting", "copying", "pausing", "sendingRest", "draining"] as const) {
+  for (const name of ["greeting", "copying", "draining"] as const) {
     assert.deepEqual(closings(PHASES[name]), [failure], name);
   }
+  const [, effects] = advance(PHASES.keeping, EVENTS.kept);
+  assert.deepEqual(effects.at(-1), { type: "close", cause: earlier });
 });
 
 test("after the point of no return only a refusal gives the guest back, whatever happens", () => {
@@ -208,6 +213,7 @@ test("every phase of a source has a place on the wire, a stage and a sentence", 
     ["copying", "copying", 1],
     ["pausing", "copying", 2],
     ["sendingRest", "copying", 2],
+    ["keeping", "copying", null],
     ["switchingOver", "switchover", 2],
     ["inDoubt", "switchover", null],
     ["draining", "draining", 3],
