@@ -6,6 +6,7 @@ import { VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import { nextSequence } from "../protocol/frame.js";
 import { encodeWords, FRAME_TYPES } from "../protocol/pages.js";
 import { FIRST_DATA_SEQUENCE } from "../transport/attach.js";
+import { GatheringSink } from "../transport/gathering-sink.js";
 import { openInPlace } from "../transport/in-place.js";
 import { Arrival } from "./arrival.js";
 import { ArrivalTables } from "./arrival-tables.js";
@@ -19,6 +20,7 @@ import { PageReceiver } from "./page-receiver.js";
 const seat = workerData as ChannelSeat;
 const main = parentPort!;
 const ram = new GuestRam(seat.ram);
+const isUrgent = seat.channel === "urgent";
 /** Where bytes go that come after a failure. */
 const discard = new Uint8Array(64 * 1024);
 
@@ -78,7 +80,9 @@ function lose(cause: string): void {
 }
 
 function open(fd: number): void {
-  socket = openInPlace(fd, { next: () => (ended ? discard : receiver.next()), filled: take });
+  const places = { next: () => (ended ? discard : receiver.next()), filled: take };
+  // A page that a vCPU waits for comes alone: one read for all of its frame.
+  socket = openInPlace(fd, isUrgent ? new GatheringSink(places) : places);
   socket.on("error", (error) => {
     lose(error.message);
   });

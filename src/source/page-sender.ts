@@ -20,6 +20,9 @@ import type { MigrationTables, SourceCounter } from "./migration-tables.js";
  */
 const MAX_WAITING_BYTES = 3 * 2 ** 20;
 
+/** So few pages are sooner copied behind their table than handed to the socket one by one. */
+const MOST_COPIED_PAGES = 2;
+
 const PURPOSE_COUNTER: Readonly<Record<Purpose, SourceCounter | null>> = {
   [PURPOSE.PASS]: null,
   [PURPOSE.PUSH]: "pushedPages",
@@ -111,22 +114,47 @@ export class PageSender {
     const front = table.bytes(purpose, pass, this.nextSequence());
     const frameBytes = front.byteLength + table.dataPages * PAGE_BYTES;
     this.waitingBytes += frameBytes;
-    socket.cork();
-    socket.write(front);
-    for (const { firstPage, pageCount, kind } of table.pageRuns()) {
-      if (kind !== RUN_KIND.DATA) continue;
-      const { buffer } = this.ram;
-      socket.write(Buffer.from(buffer, firstPage * PAGE_BYTES, pageCount * PAGE_BYTES));
-    }
-    socket.uncork();
-    // An empty write ends behind the others, so its callback says that all of them have left.
-    socket.write("", () => {
+    const left = () => {
       this.left(frameBytes);
-    });
+    };
+    if (table.dataPages <= MOST_COPIED_PAGES) socket.write(this.copyBehind(front), left);
+    else this.writeInPlace(front, left);
     this.count(purpose, frameBytes);
     table.reset();
     this.zeroPages = 0;
     return frameBytes;
+  }
+
+  /** Front and pages in one piece. */
+  private copyBehind(front: Uint8Array): Uint8Array {
+    const { dataPages } = this.table;
+    if (dataPages === 0) return front;
+    const frame = Buffer.allocUnsafeSlow(front.byteLength + dataPages * PAGE_BYTES);
+    frame.set(front);
+    let at = front.byteLength;
+    for (const contents of this.contents()) {
+      frame.set(contents, at);
+      at += contents.byteLength;
+    }
+    return frame;
+  }
+
+  private writeInPlace(front: Uint8Array, left: () => void): void {
+    const { socket } = this;
+    socket.cork();
+    socket.write(front);
+    for (const contents of this.contents()) socket.write(contents);
+    socket.uncork();
+    // An empty write ends behind the others, so its callback says that all of them have left.
+    socket.write("", left);
+  }
+
+  /** Views of guest memory: the contents of the frame, in order. */
+  private *contents(): Generator<Uint8Array> {
+    for (const { firstPage, pageCount, kind } of this.table.pageRuns()) {
+      if (kind !== RUN_KIND.DATA) continue;
+      yield Buffer.from(this.ram.buffer, firstPage * PAGE_BYTES, pageCount * PAGE_BYTES);
+    }
   }
 
   /** Ends a pass on this connection: nothing sent later overtakes what was sent before. */
