@@ -23,7 +23,7 @@ export class Departures {
   ) {
     context.onGuestFailed = (guestId, failure) => {
       for (const outgoing of this.outgoing.values()) {
-        if (outgoing.guestId === guestId) outgoing.abandon(failure);
+        if (outgoing.guestId === guestId) outgoing.guestCrashed(failure);
       }
     };
   }
@@ -173,10 +173,11 @@ export class Departures {
 function settle(resident: Resident, outcome: Outcome): void {
   switch (outcome) {
     case "completed":
+    case "crashed":
       break;
     case "failed":
     case "cancelled":
-      if (resident.state !== "crashed") resident.become("running");
+      resident.become("running");
       break;
     case "inDoubt":
       resident.become("inDoubt");

@@ -365,8 +365,9 @@ test("a guest that throws in stage one ends its migration, not the hosts", async
   await proxy.passage("PAGES");
   writeFileSync(trigger, "");
   const report = await source.report(migrationId);
-  assert.equal(report.outcome, "failed");
+  assert.equal(report.outcome, "crashed");
   assert.equal(report.failure?.code, "GUEST_THREW");
+  assert.match((await source.phase("ended", migrationId)).text, /runs nowhere/);
   assert.equal((await source.guest()).state, "crashed");
   await dest.event("error");
   assert.deepEqual((await dest.status()).guests, []);

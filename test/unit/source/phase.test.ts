@@ -27,6 +27,7 @@ const EVENTS = {
   summarized: { type: "summarized" },
   cancel: { type: "cancel", by: "a person" },
   failed: { type: "failed", failure },
+  crashed: { type: "crashed", failure },
   ownerRunning: { type: "owner", answer: "running" },
   ownerRefused: { type: "owner", answer: "refused" },
   ownerLost: { type: "owner", answer: "lost" },
@@ -55,35 +56,43 @@ type PhaseName = keyof typeof PHASES;
  */
 const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
   greeting: {
+    crashed: "ended crashed SESSION_UNKNOWN: report close",
     welcomed: "copying: copy",
     cancel: "ended cancelled CANCELLED: report close",
     failed: "ended failed SESSION_UNKNOWN: report close",
   },
   copying: {
+    crashed: "ended crashed SESSION_UNKNOWN: report close",
     passEnded: "copying:",
     prepared: "copying:",
     cancel: "ended cancelled CANCELLED: report close",
     failed: "ended failed SESSION_UNKNOWN: report close",
   },
   copyingPassed: {
+    crashed: "ended crashed SESSION_UNKNOWN: report close",
     passEnded: "copying:",
     prepared: "pausing: pause",
     cancel: "ended cancelled CANCELLED: report close",
     failed: "ended failed SESSION_UNKNOWN: report close",
   },
   copyingPrepared: {
+    crashed: "ended crashed SESSION_UNKNOWN: report close",
     passEnded: "pausing: pause",
     prepared: "copying:",
     cancel: "ended cancelled CANCELLED: report close",
     failed: "ended failed SESSION_UNKNOWN: report close",
   },
   pausing: {
+    crashed: "ended crashed SESSION_UNKNOWN: report close",
     paused: "switchingOver: sendSwitchover",
     cancel: "keeping cancelled CANCELLED: keepGuest",
     failed: "keeping failed SESSION_UNKNOWN: keepGuest",
   },
   // Nobody hears of the end before the guest runs again.
-  keeping: { kept: "ended cancelled TOKEN_WRONG: report close" },
+  keeping: {
+    kept: "ended cancelled TOKEN_WRONG: report close",
+    crashed: "keeping crashed SESSION_UNKNOWN:",
+  },
   // The point of no return: from here on only the destination's word gives the guest back.
   switchingOver: {
     running: "draining: push",
