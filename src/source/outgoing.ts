@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.js";
-import { type Failure, failureOf, MigrationError } from "../failure.js";
+import { type Failure, failureOf } from "../failure.js";
 import type { CpuStates, Guest } from "../guest/guest.js";
 import type { ThroughputRecorder } from "../guest/throughput.js";
 import type { PageBitmap } from "../memory/bitmap.js";
@@ -10,12 +10,13 @@ import { RUNNING_TIMEOUT_MS } from "../protocol/limits.js";
 import { type Message, peerFailure } from "../protocol/messages.js";
 import type { StageProgress } from "../protocol/progress.js";
 import type { Report } from "../protocol/report.js";
-import { isVersionSupported, PROTOCOL_VERSION } from "../protocol/version.js";
+import { PROTOCOL_VERSION } from "../protocol/version.js";
 import type { Address } from "../transport/address.js";
 import { connect } from "../transport/connect.js";
 import { ControlConnection } from "../transport/control-connection.js";
 import { askOwner } from "./ask.js";
 import { ChannelPool } from "./channel-pool.js";
+import { assertGeneration, assertVersion } from "./claims.js";
 import { packStates } from "./cpu-states.js";
 import { DirtySet } from "./dirty-set.js";
 import { Drain } from "./drain.js";
@@ -162,7 +163,7 @@ export class Outgoing {
     const { clocks } = this.control!;
     switch (message.name) {
       case "welcome":
-        this.checkVersion(message.body.version);
+        assertVersion(message.body.version);
         this.happen({ type: "welcomed" });
         break;
       case "prepared":
@@ -170,7 +171,7 @@ export class Outgoing {
         break;
       case "running": {
         const { receivedMs, firstOperationMs, generation } = message.body;
-        this.checkGeneration(generation);
+        assertGeneration(generation, this.options.generation);
         this.measured.noteArrival(clocks.toOurs(receivedMs), clocks.toOurs(firstOperationMs));
         this.happen({ type: "running" });
         break;
@@ -194,18 +195,6 @@ export class Outgoing {
         // `decodeMessage` lets nothing else through to a source.
         break;
     }
-  }
-
-  private checkVersion(theirs: number): void {
-    if (isVersionSupported(theirs)) return;
-    const ours = PROTOCOL_VERSION;
-    throw new MigrationError({ code: "VERSION_UNSUPPORTED", theirs, ours });
-  }
-
-  private checkGeneration(generation: number): void {
-    if (generation === this.options.generation) return;
-    const detail = `it is about generation ${String(generation)}, not ${String(this.options.generation)}`;
-    throw new MigrationError({ code: "MESSAGE_MALFORMED", message: "running", detail });
   }
 
   private happen(event: SourceEvent): void {
