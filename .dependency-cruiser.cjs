@@ -3,6 +3,7 @@
  * runs this, and so does `npm run layers`.
  *
  *     cli  →  host  →  source, dest  →  guest, transport  →  memory, protocol  →  ground
+ *               →  platform
  *
  * Imports of types count like any other, except where a rule says so.
  */
@@ -31,23 +32,24 @@ module.exports = {
       from: { path: GROUND },
       to: { pathNot: GROUND },
     },
+    layer("platform", [], "What the system can do is told to who asks; it knows nobody."),
     layer("memory", [], "Guest memory knows nobody."),
     layer("protocol", [], "The wire contract knows nobody."),
     layer("transport", ["protocol", "memory"], "Transport carries frames; pages go in place."),
     layer("guest", ["memory"], "A guest runs on memory, and does not know that it migrates."),
     layer(
       "source",
-      ["guest", "transport", "memory", "protocol"],
+      ["guest", "transport", "memory", "protocol", "platform"],
       "The two ends of a migration share the protocol, never code: source must not know dest.",
     ),
     layer(
       "dest",
-      ["guest", "transport", "memory", "protocol"],
+      ["guest", "transport", "memory", "protocol", "platform"],
       "The two ends of a migration share the protocol, never code: dest must not know source.",
     ),
     layer(
       "host",
-      ["source", "dest", "guest", "transport", "memory", "protocol"],
+      ["source", "dest", "guest", "transport", "memory", "protocol", "platform"],
       "The host puts everything together, and does not know who commands it.",
     ),
     {
@@ -65,7 +67,7 @@ module.exports = {
           "^src/transport/address\\.ts$",
           "^src/guest/(program|programs/builtin)\\.ts$",
           "^src/memory/geometry\\.ts$",
-          "^src/source/tuning\\.ts$",
+          "^src/source/(tuning|algorithms/choice)\\.ts$",
           GROUND,
         ],
       },

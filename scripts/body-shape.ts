@@ -21,7 +21,7 @@ export type BodyShape =
       readonly minimum?: number;
       readonly maximum?: number;
     }
-  | { readonly type: "null" }
+  | { readonly type: "null" | "boolean" }
   | { readonly anyOf: readonly BodyShape[] };
 
 export interface TextShape {

@@ -140,7 +140,8 @@ function typeOf(shape: BodyShape): string {
   if ("anyOf" in shape) return shape.anyOf.map(typeOf).join(" or ");
   switch (shape.type) {
     case "null":
-      return "null";
+    case "boolean":
+      return shape.type;
     case "integer":
       return `integer${inParentheses(range(shape.minimum, shape.maximum))}`;
     case "number":

@@ -28,6 +28,7 @@ export type Failure =
   | { readonly code: "CANNOT_LISTEN"; readonly address: string; readonly cause: string }
   | { readonly code: "LISTENS_OPENLY"; readonly address: string }
   | { readonly code: "HOST_FULL"; readonly limit: number }
+  | { readonly code: "PROBES_FULL"; readonly limit: number }
   | { readonly code: "GEOMETRY_REFUSED"; readonly detail: string }
   | {
       readonly code: "MEMORY_SHORT";
@@ -125,6 +126,8 @@ export function describe(failure: Failure): string {
       return `${failure.address} is reachable from other machines; give --token-file, or --insecure to accept anyone`;
     case "HOST_FULL":
       return `this host already receives ${String(failure.limit)} guests; try again when one has arrived`;
+    case "PROBES_FULL":
+      return `this host already answers ${String(failure.limit)} probes of its link; try again in a moment`;
     case "GEOMETRY_REFUSED":
       return `the guest's geometry is refused: ${failure.detail}; choose other --memory or --vcpus, or check that both sides run the same release`;
     case "MEMORY_SHORT":

@@ -1,6 +1,7 @@
 /**
  * Sizes and rates as people write them.
- * A size is `512MiB`, `1GiB`, `64k`, `50MB`, `4096`; a rate is `1Gbit`, `100Mbit/s`, `50MB/s`, `2MiB/s`.
+ * A size is `512MiB`, `1GiB`, `64k`, `50MB`, `4096`; a rate is `1Gbit`, `100Mbit/s`, `50MB/s`, `2MiB/s`;
+ * a duration is `50ms`, `1.5s`, `2min`.
  */
 
 const BINARY = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 } as const;
@@ -36,6 +37,18 @@ export function parseRate(text: string): number | undefined {
   if (bits === null) return parseSize(plain);
   const [, digits = "", prefix = ""] = bits;
   return (Number(digits) * scale(prefix, DECIMAL)) / 8;
+}
+
+const MS_OF_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000 };
+
+/**
+ * Milliseconds, or undefined when `text` is not a duration. It needs its unit: people who leave it out mean
+ * now one and now the other.
+ */
+export function parseDuration(text: string): number | undefined {
+  const [, digits = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*(ms|s|min)$/i.exec(text.trim()) ?? [];
+  const scaleMs = MS_OF_UNIT[unit.toLowerCase()];
+  return scaleMs === undefined ? undefined : Number(digits) * scaleMs;
 }
 
 /** `1.5 GiB`, `512 MiB`, `4096 B`. */

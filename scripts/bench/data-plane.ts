@@ -1,16 +1,16 @@
-import type { Figures } from "./figures.js";
+import type { Bench, Figures } from "./figures.js";
 import { rawPump } from "./raw-pump.js";
 import { migrateOnce, type Plan, type Run } from "./run.js";
 
 const GIB = 2 ** 30;
 
 /** The page path: throughput beside the raw pump of the same run, faults, and downtime in its parts. */
-export async function benchDataPlane(figures: Figures, runs: number): Promise<void> {
-  await throughput(figures, runs);
-  await otherSizes(figures, runs);
-  await faults(figures, runs);
-  await downtime(figures, runs);
-}
+export const DATA_PLANE: Bench = {
+  throughput,
+  sizes: otherSizes,
+  faults,
+  downtime,
+};
 
 /** A guest that hardly runs, so that both cores belong to the page path. */
 function idle(memory: string, ...settings: string[]): Plan {

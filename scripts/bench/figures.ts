@@ -8,6 +8,9 @@ interface Figure {
   readonly values: readonly number[];
 }
 
+/** The parts of a benchmark, by name: each can be run alone. */
+export type Bench = Readonly<Record<string, (figures: Figures, runs: number) => Promise<void>>>;
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -61,8 +64,8 @@ function digits(value: number): string {
 }
 
 /** Processor, cores, kernel and Node.js, as a figure needs them to mean anything. */
-function machine(): string {
+export function machine(): string {
   const [first] = cpus();
   const cores = `${String(cpus().length)} × ${first?.model.trim() ?? "unknown processor"}`;
-  return `${cores}, Linux ${release()}, Node.js ${process.version}`;
+  return `${cores}, Linux ${release().replace(/-.*/, "")}, Node.js ${process.version}`;
 }

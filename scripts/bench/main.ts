@@ -1,14 +1,15 @@
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
-import { benchDataPlane } from "./data-plane.js";
-import { Figures } from "./figures.js";
-import { benchTracking } from "./tracking.js";
+import { DATA_PLANE } from "./data-plane.js";
+import { type Bench, Figures } from "./figures.js";
+import { TRACKING } from "./tracking.js";
 
-const BENCHES = { "data-plane": benchDataPlane, tracking: benchTracking } as const;
-type BenchName = keyof typeof BENCHES;
+const BENCHES: Readonly<Record<string, Bench>> = { "data-plane": DATA_PLANE, tracking: TRACKING };
+const PARTS = Object.values(BENCHES).flatMap((bench) => Object.keys(bench));
 
 const { _: names, ...options } = await yargs(hideBin(process.argv))
-  .usage("npm run bench -- [data-plane | tracking] [--runs N] [--json]")
+  .usage("npm run bench -- [data-plane | tracking] [--only PART]… [--runs N] [--json]")
+  .option("only", { type: "string", array: true, choices: PARTS, describe: "these parts of it" })
   .option("runs", { type: "number", default: 5, describe: "runs of each row" })
   .option("json", { type: "boolean", default: false, describe: "a line of JSON for each figure" })
   .strictOptions()
@@ -16,9 +17,14 @@ const { _: names, ...options } = await yargs(hideBin(process.argv))
 
 const wanted = names.length > 0 ? names.map(String) : Object.keys(BENCHES);
 for (const name of wanted) {
-  if (!Object.hasOwn(BENCHES, name)) {
+  const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
+  if (bench === undefined) {
     console.error(`there is no benchmark "${name}"; choose ${Object.keys(BENCHES).join(" or ")}`);
     process.exit(2);
   }
-  await BENCHES[name as BenchName](new Figures(name, options.json), options.runs);
+  const figures = new Figures(name, options.json);
+  for (const [part, measure] of Object.entries(bench)) {
+    if (options.only?.includes(part) === false) continue;
+    await measure(figures, options.runs);
+  }
 }

@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
 import { fileURLToPath } from "node:url";
-import { backMemory } from "./run.js";
+import { adviseHugePages } from "../../src/platform/huge-pages.js";
+import { backMemory } from "./back-memory.js";
 
 /**
  * The limit of the machine for one connection: a bare process sends pieces of shared memory, another reads them
@@ -33,7 +34,10 @@ export async function rawPump(byteCount: number): Promise<number> {
 function sharedBuffer(byteCount: number): SharedArrayBuffer {
   const units = byteCount / 65_536;
   const memory = new WebAssembly.Memory({ initial: units, maximum: units, shared: true });
-  return memory.buffer as unknown as SharedArrayBuffer;
+  const buffer = memory.buffer as unknown as SharedArrayBuffer;
+  // Guest memory is asked for in the same way, or the pump would not be the limit.
+  adviseHugePages(buffer);
+  return buffer;
 }
 
 function receive(byteCount: number): void {

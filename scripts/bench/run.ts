@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
+import { backMemory } from "./back-memory.js";
 import type { HostEvent } from "../../src/host/events.js";
 import type { MigrateRequest } from "../../src/host/service.js";
 import type { Report } from "../../src/protocol/report.js";
@@ -73,17 +74,6 @@ export async function migrateOnce({ guest, request = {}, warmUpMs = 0 }: Plan): 
   }
 }
 
-/**
- * Has the machine touch and free this much memory. A virtual machine gives free memory back to its host after
- * some seconds, and the first touch afterwards costs many times a copy; what follows at once does not pay
- * for that, neither our page path nor the raw pump.
- */
-export async function backMemory(byteCount: number): Promise<void> {
-  const bytes = String(byteCount + 256 * 2 ** 20);
-  const code = `for (let left = ${bytes}; left > 0; left -= 2**28) (globalThis.kept ??= []).push(Buffer.alloc(2**28, 1))`;
-  await once(spawn(process.execPath, ["-e", code], { stdio: "inherit" }), "exit");
-}
-
 function ramBytesOf(guest: readonly string[]): number {
   return parseSize(guest[guest.indexOf("--memory") + 1] ?? "") ?? 0;
 }
@@ -94,7 +84,10 @@ async function post(url: string, body: MigrateRequest): Promise<void> {
   if (!response.ok) throw new Error(`${url}: ${await response.text()}`);
 }
 
-function start(argv: readonly string[]) {
+export type HostProcess = ReturnType<typeof start>;
+
+/** A host in a process of its own, told by its events. */
+export function start(argv: readonly string[]) {
   const child = spawn(process.execPath, [CLI, ...argv, "--json"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -112,10 +105,14 @@ function start(argv: readonly string[]) {
     pid: child.pid ?? 0,
     async until<Name extends HostEvent["event"]>(
       name: Name,
+      matches: (event: Extract<HostEvent, { event: Name }>) => boolean = () => true,
     ): Promise<Extract<HostEvent, { event: Name }>> {
       for (;;) {
-        const found = events.find((event) => event.event === name);
-        if (found !== undefined) return found as Extract<HostEvent, { event: Name }>;
+        const found = events.find(
+          (event): event is Extract<HostEvent, { event: Name }> =>
+            event.event === name && matches(event as Extract<HostEvent, { event: Name }>),
+        );
+        if (found !== undefined) return found;
         if (hasExited(child)) throw new Error(`${argv.join(" ")} ended without "${name}"`);
         await new Promise<void>((resolve) => (wake = resolve));
       }

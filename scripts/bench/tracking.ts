@@ -5,7 +5,7 @@ import { EpochMember } from "../../src/memory/epoch.js";
 import { GuestRam } from "../../src/memory/ram.js";
 import { RawMemory } from "../../src/memory/raw-memory.js";
 import { TrackedMemory } from "../../src/memory/tracked-memory.js";
-import { type Figures, median } from "./figures.js";
+import { type Bench, type Figures, median } from "./figures.js";
 
 /** What write tracking costs a guest: the same program on plain and on tracked memory, in turn. */
 
@@ -26,7 +26,9 @@ interface Task {
   readonly tracked: boolean;
 }
 
-export async function benchTracking(figures: Figures, runs: number): Promise<void> {
+export const TRACKING: Bench = { tracking };
+
+async function tracking(figures: Figures, runs: number): Promise<void> {
   for (const [guest, options] of GUESTS) {
     const row = [guest, ...Object.values(options)].join(" ");
     const off: number[] = [];

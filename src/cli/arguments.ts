@@ -3,9 +3,9 @@ import { resolve } from "node:path";
 import { MigrationError } from "../failure.js";
 import type { GuestOptions } from "../guest/program.js";
 import { isRamSize, MAX_VCPUS } from "../memory/geometry.js";
-import { MAX_CHANNELS } from "../protocol/limits.js";
+import { MAX_CHANNELS, MAX_DURATION_MS, MAX_ROUNDS } from "../protocol/limits.js";
 import { parseAddress, type Address } from "../transport/address.js";
-import { parseRate, parseSize } from "../units.js";
+import { parseDuration, parseRate, parseSize } from "../units.js";
 
 /** A command line that cannot be carried out; `detail` says what to write instead. */
 export function usage(detail: string): MigrationError {
@@ -77,6 +77,30 @@ export class Arguments {
   seconds(name: string): number | undefined {
     const parse = (text: string) => (/^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined);
     return this.read(name, parse, "a number of seconds, as in 2 or 0.5");
+  }
+
+  /** Milliseconds. */
+  duration(name: string): number | undefined {
+    const parse = (text: string) => {
+      const ms = parseDuration(text);
+      return ms !== undefined && ms > 0 && ms <= MAX_DURATION_MS ? ms : undefined;
+    };
+    return this.read(name, parse, "a time up to a day with its unit, as in 50ms, 30s or 2min");
+  }
+
+  /** One of `choices`. */
+  oneOf<Choice extends string>(name: string, choices: readonly Choice[]): Choice | undefined {
+    const parse = (text: string) => choices.find((choice) => choice === text);
+    return this.read(name, parse, `one of ${choices.join(", ")}`);
+  }
+
+  /** A share of a guest's time; all of it would be a pause. */
+  percent(name: string): number | undefined {
+    return this.integer(name, 99);
+  }
+
+  rounds(name: string): number | undefined {
+    return this.integer(name, MAX_ROUNDS);
   }
 
   vcpus(name: string): number | undefined {

@@ -9,6 +9,7 @@ import { isFinal } from "./final-phase.js";
 import {
   isMoving,
   isStillHere,
+  stageForCancelling,
   onInterrupt,
   SECOND_PRESS_MS,
   type ActiveMigration,
@@ -101,7 +102,7 @@ class Attendance {
       }
       this.active.set(migrationId, {
         ...{ migrationId, direction, guestId, guest },
-        stage: event.stage ?? known?.stage ?? null,
+        stage: stageForCancelling(event) ?? known?.stage ?? null,
         arrived: event.phase === "observing",
         cancelling: known?.cancelling ?? false,
       });

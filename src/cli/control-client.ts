@@ -2,14 +2,20 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { text as readText } from "node:stream/consumers";
 import { z } from "zod";
 import { MigrationError } from "../failure.js";
-import type { HostEvent, HostStatus } from "../host/events.js";
-import type { MigrateRequest } from "../host/service.js";
+import type { EstimateEvent, HostEvent, HostStatus } from "../host/events.js";
+import type { EstimateRequest, MigrateRequest } from "../host/service.js";
 import { formatAddress, type Address } from "../transport/address.js";
 
 /** A host that does not answer at once is stuck; it has nothing to compute for these. */
 const ANSWER_TIMEOUT_MS = 5000;
+/** What probes of a slow link add to the time that a guest is watched; see protocol/limits.ts. */
+const PROBING_MS = 30_000;
 
 const refusal = z.object({ code: z.string(), text: z.string() });
+const estimated = z.looseObject({
+  event: z.literal("estimate"),
+  predictions: z.array(z.unknown()),
+});
 const answered = z.looseObject({ host: z.string(), guests: z.array(z.unknown()) });
 
 interface Call {
@@ -46,6 +52,15 @@ export class ControlClient {
     const status = await this.json(response);
     if (!answered.safeParse(status).success) throw this.stranger("its status makes no sense");
     return status as HostStatus;
+  }
+
+  async estimate(request: EstimateRequest): Promise<EstimateEvent> {
+    const patienceMs = ANSWER_TIMEOUT_MS + PROBING_MS + (request.durationMs ?? 0);
+    const signal = AbortSignal.timeout(patienceMs);
+    const response = await this.call({ method: "POST", path: "/estimates", body: request, signal });
+    const estimate = await this.json(response);
+    if (!estimated.safeParse(estimate).success) throw this.stranger("its estimate makes no sense");
+    return estimate as EstimateEvent;
   }
 
   /** Starts a migration and follows it; `signal` stops following, and the migration goes on. */

@@ -1,4 +1,4 @@
-import type { Direction } from "../host/events.js";
+import type { Direction, PhaseEvent } from "../host/events.js";
 
 /** A migration under way, as far as Ctrl-C needs to know it. */
 export interface ActiveMigration {
@@ -6,7 +6,7 @@ export interface ActiveMigration {
   readonly direction: Direction;
   readonly guestId: string;
   readonly guest: string;
-  /** The furthest stage that it entered; null before the first. */
+  /** The furthest stage that it entered, see `stageForCancelling`; null before the first. */
   readonly stage: 1 | 2 | 3 | null;
   /** Every page has arrived: only the report is awaited, and nothing can be lost on the way. */
   readonly arrived: boolean;
@@ -28,8 +28,9 @@ export type Interrupt =
 export const SECOND_PRESS_MS = 5000;
 
 /**
- * A guest between two hosts would be lost with this process, so leaving it takes a second Ctrl-C. One that
- * has not moved yet stays: its migration is cancelled. Without a migration the host closes.
+ * A guest between two hosts would be lost with this process, so leaving it takes a second Ctrl-C.
+ * One that has not moved yet stays: its migration is cancelled. Without a migration the host
+ * closes.
  */
 export function onInterrupt(
   active: readonly ActiveMigration[],
@@ -42,6 +43,18 @@ export function onInterrupt(
   }
   const migrations = active.filter((migration) => isStillHere(migration) && !migration.cancelling);
   return migrations.length > 0 ? { action: "cancel", migrations } : { action: "close" };
+}
+
+/** Of stage two, phases of a source in which the guest stands still but was not handed over. */
+const NOT_HANDED_OVER = ["pausing", "sendingRest"];
+
+/**
+ * The stage of that phase for whoever wants to cancel. A guest may stand still for long while the
+ * last of its pages are sent, and as long as it was not handed over that is no different from stage
+ * one.
+ */
+export function stageForCancelling({ direction, phase, stage }: PhaseEvent): 1 | 2 | 3 | null {
+  return direction === "outgoing" && NOT_HANDED_OVER.includes(phase) ? 1 : stage;
 }
 
 /** Whether the guest is between the two hosts. */

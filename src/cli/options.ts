@@ -5,7 +5,8 @@ export function valued(describe: string): Options {
   return { type: "string", requiresArg: true, describe };
 }
 
-function flag(describe: string): Options {
+/** An option without a value. */
+export function flag(describe: string): Options {
   return { type: "boolean", describe };
 }
 

@@ -4,6 +4,7 @@ import { RELEASE } from "../host/release.js";
 import { Arguments, usage } from "./arguments.js";
 import type { Command } from "./commands/command.js";
 import { dest } from "./commands/dest.js";
+import { estimate } from "./commands/estimate.js";
 import { guests } from "./commands/guests.js";
 import { migrate } from "./commands/migrate.js";
 import { source } from "./commands/source.js";
@@ -13,7 +14,14 @@ import { EXIT, EXIT_CODES_HELP, exitCodeOfFailure, type ExitCode } from "./exit-
 import type { Sink } from "./show/presenter.js";
 import { printable } from "./show/sentences.js";
 
-const COMMANDS: Readonly<Record<string, Command>> = { dest, source, migrate, status, guests };
+const COMMANDS: Readonly<Record<string, Command>> = {
+  dest,
+  source,
+  migrate,
+  estimate,
+  status,
+  guests,
+};
 
 /**
  * Carries out one command line (without node and script) and says how the process shall end. Failures are

@@ -2,12 +2,15 @@ import { PAGE_BYTES } from "../memory/geometry.js";
 import type { MigrateRequest } from "../host/service.js";
 import { MAX_DATA_PAGES } from "../protocol/limits.js";
 import type { Tuning } from "../source/tuning.js";
+import { describeMisfit, findMisfit, type Misfit } from "../source/algorithms/choice.js";
 import { parseSize } from "../units.js";
+import { ALGORITHM_OPTIONS, readAlgorithm } from "./algorithm-options.js";
 import { type Arguments, usage } from "./arguments.js";
 import { valued } from "./options.js";
 
 /** How a migration moves its pages: what `source` and `migrate` take alike. */
 export const TRANSFER_OPTIONS = {
+  ...ALGORITHM_OPTIONS,
   "max-bandwidth": valued("Limit for page data, as 1Gbit or 50MB/s"),
   "max-postcopy-bandwidth": valued("The same for what is pushed in stage three"),
   channels: valued("Connections that carry page data"),
@@ -17,18 +20,27 @@ export const TRANSFER_OPTIONS = {
 /** For `Arguments.onlyWith`. */
 export const TRANSFER_OPTION_NAMES = Object.keys(TRANSFER_OPTIONS);
 
-type Transfer = Pick<
-  MigrateRequest,
-  "maxBandwidth" | "maxPostcopyBandwidth" | "channels" | "tuning"
->;
+type Transfer = Omit<MigrateRequest, "to" | "guestId">;
 
+/** Throws USAGE, also for an option that the algorithm would ignore. */
 export function readTransfer(args: Arguments): Transfer {
-  return {
+  const transfer = {
+    ...readAlgorithm(args),
     maxBandwidth: args.rate("max-bandwidth"),
     maxPostcopyBandwidth: args.rate("max-postcopy-bandwidth"),
     channels: args.channels("channels"),
     tuning: readTuning(args.settings("tune")),
   };
+  const misfit = findMisfit(transfer);
+  if (misfit !== undefined) throw usage(describeMisfit(misfit, nameOf(misfit)));
+  return transfer;
+}
+
+/** A request's option as it is written on the command line. */
+function nameOf({ option, isKnob }: Misfit): string {
+  if (isKnob) return `--tune ${option === "chunkPages" ? "chunk" : option}=…`;
+  const words = option.replace(/Ms$/, "").replaceAll(/[A-Z]/g, (it) => `-${it.toLowerCase()}`);
+  return `--${words}`;
 }
 
 function readTuning(settings: Readonly<Record<string, string>>): Partial<Tuning> {

@@ -1,5 +1,5 @@
 import { MigrationError } from "../failure.js";
-import { PAGE_BYTES } from "../memory/geometry.js";
+import { PAGE_BYTES, type PageRange } from "../memory/geometry.js";
 import { createPageKernel, type PageKernel } from "../memory/kernel.js";
 import type { GuestRam } from "../memory/ram.js";
 import { FIRST_EPOCH, VCPU_WORDS, vcpuWords } from "../memory/words.js";
@@ -115,17 +115,13 @@ export class Arrival implements FrameHandler {
   private acceptPass(frame: IncomingFrame): void {
     const torn: number[] = [];
     let passed = 0;
-    for (const { page, kind, low, high } of pagesOf(frame)) {
-      passed += 1;
-      if (kind === RUN_KIND.UNCHANGED) continue;
-      if (kind === RUN_KIND.ZERO) {
-        // Fresh memory is zero already; a page that came before may not be.
-        if (this.ram.arrived.has(page)) this.clear(page);
-      } else if (!this.matches(page, low, high)) {
-        torn.push(page);
-      }
-    }
+    let checksum = 0;
     for (const run of frame.runs) {
+      passed += run.pageCount;
+      if (run.kind === RUN_KIND.DATA) this.verify(run, frame.checksums, checksum, torn);
+      // Fresh memory is zero already; a page that came before may not be.
+      if (run.kind === RUN_KIND.ZERO && this.ram.arrived.hasAny(run)) this.clear(run);
+      if (run.kind !== RUN_KIND.ZERO) checksum += run.pageCount;
       this.ram.arrived.addRange(run);
       if (run.kind === RUN_KIND.DATA) this.stamp(run);
     }
@@ -136,6 +132,17 @@ export class Arrival implements FrameHandler {
     if (torn.length === 0) return;
     counters.add("tornPages", torn.length);
     this.sink.torn(torn);
+  }
+
+  /** Adds those pages of a run to `torn` that are not what their checksums say, from the `first` on. */
+  private verify(run: PageRun, checksums: Int32Array, first: number, torn: number[]): void {
+    const { firstPage, pageCount } = run;
+    for (let at = 0; at < pageCount; at += 1) {
+      const word = (first + at) * 2;
+      if (!this.matches(firstPage + at, checksums[word]!, checksums[word + 1]!)) {
+        torn.push(firstPage + at);
+      }
+    }
   }
 
   /** These pages are not zero. No vCPU runs yet; the main thread hears of the barrier before one does. */
@@ -178,7 +185,7 @@ export class Arrival implements FrameHandler {
       // A frame may name a page twice, by mistake or malice: the first time it becomes the guest's.
       if (!this.ours.delete(page)) continue;
       if (kind === RUN_KIND.ZERO) {
-        this.clear(page);
+        this.clear({ firstPage: page, pageCount: 1 });
       } else {
         verified += 1;
         if (!this.matches(page, low, high)) {
@@ -226,8 +233,8 @@ export class Arrival implements FrameHandler {
     return ours === low && this.kernel.checksumHigh() === high;
   }
 
-  private clear(page: number): void {
-    this.bytes.fill(0, page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+  private clear({ firstPage, pageCount }: PageRange): void {
+    this.bytes.fill(0, firstPage * PAGE_BYTES, (firstPage + pageCount) * PAGE_BYTES);
   }
 }
 

@@ -301,7 +301,9 @@ export class Incoming {
     const isHere = stage === 3;
     this.host.progressed({
       stage,
-      pagesDone: isHere ? this.dirtyPages - missingPages : counters.read("pagesPassed"),
+      pagesDone: isHere
+        ? this.dirtyPages - missingPages
+        : Math.min(counters.read("pagesPassed"), this.ram.pageCount),
       pagesTotal: isHere ? this.dirtyPages : this.ram.pageCount,
       bytes: counters.read("bytes"),
       guestOpsPerSecond: isHere ? operationsPerSecond : null,

@@ -3,7 +3,7 @@ import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import { Worker } from "node:worker_threads";
 import { type Failure, MigrationError } from "../failure.js";
 import type { GuestRam } from "../memory/ram.js";
-import { QUIESCENT, VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import { GUEST_WORDS, QUIESCENT, VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import type { GuestOptions } from "./program.js";
 import type { FaultLine, VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 
@@ -26,6 +26,9 @@ export interface CpuStates {
   /** Operations of each vCPU since the guest was born. */
   readonly operations: readonly number[];
 }
+
+/** A vCPU that sleeps all the time would never come to a safepoint of its own. */
+const MOST_THROTTLE_PERCENT = 99;
 
 /** A guest that was stopped, and when its last vCPU stood. */
 type Stand = CpuStates & { readonly pausedMs: number };
@@ -159,6 +162,16 @@ export class Guest {
       this.assertSound();
       this.nextRequest();
     });
+  }
+
+  /** Takes `percent` of each vCPU's time from now on, 0 to 99; those that sleep for it look again. */
+  throttle(percent: number): void {
+    if (!Number.isInteger(percent) || percent < 0 || percent > MOST_THROTTLE_PERCENT) {
+      throw new RangeError(`no guest can be throttled by ${String(percent)} %`);
+    }
+    const { words } = this.ram;
+    if (Atomics.exchange(words, GUEST_WORDS.THROTTLE, percent) === percent) return;
+    this.vcpus.forEach((_, vcpu) => Atomics.notify(words, this.word(vcpu, "REQUEST")));
   }
 
   /** Operations of all vCPUs since birth. To be read at least once a second while the guest runs. */

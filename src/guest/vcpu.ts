@@ -7,6 +7,7 @@ import { TrackedMemory, type VcpuWaits } from "../memory/tracked-memory.js";
 import { isPause, VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import { Pacer } from "./pacer.js";
 import type { GuestProgram } from "./program.js";
+import { Throttle } from "./throttle.js";
 import type { VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 
 /** Safepoints lie this far apart: often enough for a short pause, rarely enough to cost nothing. */
@@ -23,6 +24,7 @@ export class Vcpu implements VcpuWaits {
   private readonly base: number;
   private readonly epoch: EpochMember;
   private readonly pacer: Pacer;
+  private readonly throttle: Throttle;
   private readonly requested: AtomicPageBitmap | undefined;
   private readonly prepulled: AtomicPageBitmap | undefined;
 
@@ -39,6 +41,7 @@ export class Vcpu implements VcpuWaits {
     const pace = program.operationsPerSecond?.(seat.options);
     const share = pace === undefined ? undefined : pace / this.ram.vcpuCount;
     this.pacer = new Pacer(share, monotonicClock);
+    this.throttle = new Throttle(this.words);
     if (seat.faults !== null) {
       this.requested = new AtomicPageBitmap(this.ram.pageCount, seat.faults.requested);
       this.prepulled = new AtomicPageBitmap(this.ram.pageCount, seat.faults.prepulled);
@@ -83,6 +86,11 @@ export class Vcpu implements VcpuWaits {
         isFirst = false;
       }
       slice = nextSlice(slice, allowed, endMs - startMs);
+      const owedMs = this.throttle.owed(endMs - startMs);
+      if (owedMs > 0) {
+        this.sleep(owedMs);
+        this.throttle.paid(monotonicClock.nowMs() - endMs);
+      }
     }
   }
 

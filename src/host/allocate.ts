@@ -1,6 +1,7 @@
 import { MigrationError } from "../failure.js";
 import type { GuestSpec } from "../guest/guest.js";
 import { GuestRam } from "../memory/ram.js";
+import { adviseHugePages } from "../platform/huge-pages.js";
 
 /** Throws MEMORY_SHORT where this machine has not that much to give now. */
 export function assertMemory(wantedBytes: number): void {
@@ -9,10 +10,15 @@ export function assertMemory(wantedBytes: number): void {
   throw new MigrationError({ code: "MEMORY_SHORT", wantedBytes, availableBytes });
 }
 
-/** Memory for a guest whose geometry was checked. Throws MEMORY_SHORT where the machine refuses it after all. */
+/**
+ * Memory for a guest whose geometry was checked, in huge pages where the system has them. Throws MEMORY_SHORT where
+ * the machine refuses it after all.
+ */
 export function allocate({ ramBytes, vcpuCount }: GuestSpec): GuestRam {
   try {
-    return GuestRam.allocate(ramBytes, vcpuCount);
+    const ram = GuestRam.allocate(ramBytes, vcpuCount);
+    adviseHugePages(ram.buffer);
+    return ram;
   } catch (cause) {
     const availableBytes = process.availableMemory();
     const failure = { code: "MEMORY_SHORT", wantedBytes: ramBytes, availableBytes } as const;

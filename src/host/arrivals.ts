@@ -1,6 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { Incoming } from "../dest/incoming.js";
 import { type DestPhase, stageOf, tell } from "../dest/phase.js";
+import { ProbeAnswers } from "../dest/probe-answers.js";
 import { type Failure, MigrationError } from "../failure.js";
 import type { GuestSpec } from "../guest/guest.js";
 import { loadProgram } from "../guest/load-program.js";
@@ -22,8 +23,11 @@ import { Resident } from "./resident.js";
 /** The guests that are on their way to this host: answers greetings, and keeps what they lead to. */
 export class Arrivals {
   private readonly incoming = new Map<string, Incoming>();
+  private readonly probes: ProbeAnswers;
 
-  constructor(private readonly context: HostContext) {}
+  constructor(private readonly context: HostContext) {
+    this.probes = new ProbeAnswers(context.clock);
+  }
 
   /** Throws a `MigrationError` for a greeting that is refused. */
   greet({ message, socket, decoder }: Greeting): void {
@@ -53,6 +57,10 @@ export class Arrivals {
         sayAndHangUp(socket, encodeMessage("owner", { generation, answer }, 0));
         break;
       }
+      case "probe":
+        this.checkToken(message.body.token);
+        this.probes.answer(socket, message.body.bytes);
+        break;
     }
   }
 

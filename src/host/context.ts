@@ -60,6 +60,18 @@ export class HostContext {
     throw new MigrationError({ code: "GUEST_NOT_HERE", guestId });
   }
 
+  /** The guest asked for, or the only one. Throws GUEST_NOT_HERE or USAGE. */
+  pick(guestId: string | undefined): Resident {
+    if (guestId !== undefined) return this.resident(guestId);
+    const [only, ...others] = this.residents.values();
+    if (only !== undefined && others.length === 0) return only;
+    const detail =
+      only === undefined
+        ? "no guest is on this host; there is nothing to migrate"
+        : "several guests are on this host; say which with --guest";
+    throw new MigrationError({ code: "USAGE", detail });
+  }
+
   /** A guest threw, or its thread died: it stays for its memory to be looked at, but does not run. */
   guestFailed(guestId: string, failure: Failure): void {
     this.logger.error({ guestId }, describe(failure));

@@ -3,11 +3,12 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } f
 import type { Logger } from "pino";
 import { z } from "zod";
 import { describe, MigrationError, type Failure, type FailureCode } from "../failure.js";
-import { MAX_CHANNELS, MAX_DATA_PAGES } from "../protocol/limits.js";
+import { MAX_CHANNELS, MAX_DATA_PAGES, MAX_DURATION_MS, MAX_ROUNDS } from "../protocol/limits.js";
+import { ALGORITHM_NAMES } from "../source/algorithms/choice.js";
 import { formatAddress, isLoopback, parseAddress, type Address } from "../transport/address.js";
 import { callerGuard } from "./caller-guard.js";
 import { EventStreams } from "./event-streams.js";
-import type { HostService } from "./service.js";
+import { type HostService, MAX_ESTIMATE_MS } from "./service.js";
 
 export interface ControlEndpointOptions {
   /** Port 0 takes any free port. */
@@ -30,12 +31,31 @@ export interface ControlEndpoint {
 const MAX_BODY_BYTES = 16 * 1024;
 const REQUEST_TIMEOUT_MS = 10_000;
 
-const migrateBody = z.strictObject({
+const duration = z.number().positive().max(MAX_DURATION_MS);
+const percent = z.int().min(1).max(99);
+
+/** Which guest, whereto, and how fast. */
+const movement = {
   to: z.string().refine((text) => parseAddress(text) !== undefined, "must be HOST:PORT"),
   guestId: z.string().min(1).max(64).optional(),
   maxBandwidth: z.number().positive().optional(),
+};
+const estimateBody = z.strictObject({
+  ...movement,
+  durationMs: z.number().min(0).max(MAX_ESTIMATE_MS).optional(),
+});
+const migrateBody = z.strictObject({
+  ...movement,
   maxPostcopyBandwidth: z.number().positive().optional(),
   channels: z.int().min(1).max(MAX_CHANNELS).optional(),
+  algorithm: z.enum(ALGORITHM_NAMES).optional(),
+  downtimeLimitMs: duration.optional(),
+  maxRounds: z.int().min(1).max(MAX_ROUNDS).optional(),
+  throttle: z
+    .strictObject({ startPercent: percent, stepPercent: percent, maxPercent: percent })
+    .optional(),
+  maxDowntimeMs: duration.optional(),
+  maxTotalMs: duration.optional(),
   tuning: z
     .strictObject({
       defer: z.boolean(),
@@ -57,6 +77,7 @@ const STATUS_OF: Partial<Record<FailureCode, number>> = {
   SESSION_UNKNOWN: 404,
   GUEST_BUSY: 409,
   GUEST_OWNED_HERE: 409,
+  PROBES_FULL: 503,
   CANNOT_CONNECT: 502,
   CONNECTION_LOST: 502,
   PEER_FAILED: 502,
@@ -119,6 +140,8 @@ function route(
     const { migrationId } = await start();
     return reply.code(202).header("location", `/migrations/${migrationId}`).send({ migrationId });
   });
+
+  app.post("/estimates", (request) => service.estimate(read(estimateBody, request.body)));
 
   app.delete("/migrations/:id", (request, reply) => {
     service.cancel(read(idParameter, request.params).id, "a control request");

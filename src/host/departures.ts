@@ -2,12 +2,19 @@ import { randomUUID } from "node:crypto";
 import { describe, type Failure, failureOf, MigrationError } from "../failure.js";
 import { MAX_CHANNELS } from "../protocol/limits.js";
 import type { Outcome } from "../protocol/report.js";
-import { Outgoing, type OutgoingOptions } from "../source/outgoing.js";
+import {
+  describeMisfit,
+  findMisfit,
+  policyOf,
+  throttleProblem,
+} from "../source/algorithms/choice.js";
+import { Outgoing } from "../source/outgoing.js";
+import type { OutgoingOptions } from "../source/outgoing-options.js";
 import { type SourcePhase, stageOf, tell } from "../source/phase.js";
 import { completeTuning } from "../source/tuning.js";
-import { parseAddress } from "../transport/address.js";
 import type { HostContext } from "./context.js";
 import { freeMemorySoon } from "./free-memory.js";
+import { requirePeer } from "./peer-address.js";
 import { ProgressMeter } from "./progress-meter.js";
 import type { Resident } from "./resident.js";
 import type { MigrateRequest } from "./service.js";
@@ -30,16 +37,14 @@ export class Departures {
 
   /** Starts a migration. Throws USAGE, GUEST_NOT_HERE or GUEST_BUSY. */
   start(request: MigrateRequest): string {
-    const to = parseAddress(request.to);
-    if (to === undefined || to.port === 0) {
-      throw new MigrationError({ code: "USAGE", detail: `"${request.to}" is not HOST:PORT` });
-    }
+    const to = requirePeer(request.to);
     const channels = request.channels ?? this.defaultChannels;
     if (!Number.isInteger(channels) || channels < 1 || channels > MAX_CHANNELS) {
       const detail = `channels must be a whole number from 1 to ${String(MAX_CHANNELS)}`;
       throw new MigrationError({ code: "USAGE", detail });
     }
-    const resident = this.pick(request.guestId);
+    requireSense(request);
+    const resident = this.context.pick(request.guestId);
     resident.require("running");
     const migrationId = randomUUID();
     this.depart(resident, {
@@ -51,6 +56,7 @@ export class Departures {
       channels,
       maxBandwidth: request.maxBandwidth,
       maxPostcopyBandwidth: request.maxPostcopyBandwidth,
+      policy: policyOf(request),
       tuning: completeTuning(request.tuning),
       askMs: this.askMs,
     });
@@ -82,18 +88,6 @@ export class Departures {
   /** The host closes. */
   abandon(failure: Failure): void {
     for (const outgoing of this.outgoing.values()) outgoing.abandon(failure);
-  }
-
-  /** The guest asked for, or the only one. */
-  private pick(guestId: string | undefined): Resident {
-    if (guestId !== undefined) return this.context.resident(guestId);
-    const [only, ...others] = this.context.residents.values();
-    if (only !== undefined && others.length === 0) return only;
-    const detail =
-      only === undefined
-        ? "no guest is on this host; there is nothing to migrate"
-        : "several guests are on this host; say which with --guest";
-    throw new MigrationError({ code: "USAGE", detail });
   }
 
   private depart(resident: Resident, options: OutgoingOptions): void {
@@ -167,6 +161,16 @@ export class Departures {
       text: tell(phase),
     });
   }
+}
+
+/** No option is accepted and then ignored. Throws USAGE. */
+function requireSense(request: MigrateRequest): void {
+  const misfit = findMisfit(request);
+  const detail =
+    misfit === undefined
+      ? throttleProblem(request.throttle)
+      : describeMisfit(misfit, misfit.isKnob ? `tuning.${misfit.option}` : misfit.option);
+  if (detail !== undefined) throw new MigrationError({ code: "USAGE", detail });
 }
 
 /** What the end of a migration means for the guest that was to leave. */

@@ -1,4 +1,5 @@
 import type { Report } from "../protocol/report.js";
+import type { Estimate } from "../source/estimate/estimate.js";
 
 /** What a host tells the person or program that watches it; one line of JSON each with `--json`. */
 export type HostEvent =
@@ -86,6 +87,15 @@ export interface HostStatus {
   readonly control: string;
   readonly guests: readonly GuestStatus[];
   readonly migrations: readonly (PhaseEvent & { readonly progress: ProgressEvent | null })[];
+}
+
+/** The answer to a request for an estimate; never told to those who watch. */
+export interface EstimateEvent extends Estimate {
+  readonly event: "estimate";
+  readonly guestId: string;
+  readonly guest: string;
+  /** HOST:PORT of the destination. */
+  readonly to: string;
 }
 
 /** A paused guest's identity, to compare with another's: equal digests mean equal guests. */

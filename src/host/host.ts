@@ -14,10 +14,11 @@ import { allocate, assertMemory } from "./allocate.js";
 import { Arrivals } from "./arrivals.js";
 import { HostContext } from "./context.js";
 import { Departures } from "./departures.js";
-import type { GuestDigest, HostEvent, HostStatus } from "./events.js";
+import { estimateFor } from "./estimates.js";
+import type { EstimateEvent, GuestDigest, HostEvent, HostStatus } from "./events.js";
 import { Journal } from "./journal.js";
 import { Resident } from "./resident.js";
-import type { HostService, MigrateRequest } from "./service.js";
+import type { EstimateRequest, HostService, MigrateRequest } from "./service.js";
 import { RELEASE } from "./release.js";
 
 /** How long a source in doubt asks before it leaves the decision to a person. */
@@ -155,6 +156,10 @@ export class Host implements HostService, AsyncDisposable {
 
   async migrate(request: MigrateRequest): Promise<{ readonly migrationId: string }> {
     return Promise.resolve({ migrationId: this.departures.start(request) });
+  }
+
+  async estimate(request: EstimateRequest): Promise<EstimateEvent> {
+    return estimateFor(this.context, request);
   }
 
   cancel(migrationId: string, by: string): void {

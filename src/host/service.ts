@@ -1,7 +1,8 @@
+import type { AlgorithmChoice } from "../source/algorithms/choice.js";
 import type { TuningChoice } from "../source/tuning.js";
-import type { GuestDigest, HostEvent, HostStatus } from "./events.js";
+import type { EstimateEvent, GuestDigest, HostEvent, HostStatus } from "./events.js";
 
-export interface MigrateRequest {
+export interface MigrateRequest extends AlgorithmChoice {
   /** HOST:PORT of the destination. */
   readonly to: string;
   /** May be left out when the host has one guest. */
@@ -14,6 +15,20 @@ export interface MigrateRequest {
   readonly tuning?: TuningChoice | undefined;
 }
 
+export interface EstimateRequest {
+  /** HOST:PORT of the destination. */
+  readonly to: string;
+  /** May be left out when the host has one guest. */
+  readonly guestId?: string | undefined;
+  /** Bytes per second: what the migration would be held to. */
+  readonly maxBandwidth?: number | undefined;
+  /** How long the guest is watched; 2 s unless told otherwise. */
+  readonly durationMs?: number | undefined;
+}
+
+/** The longest that one request may watch a guest. */
+export const MAX_ESTIMATE_MS = 60_000;
+
 /**
  * What a host does for the command line and for the control endpoint. Every method that fails rejects
  * with a `MigrationError`.
@@ -22,7 +37,9 @@ export interface HostService {
   status(): HostStatus;
   /** Starts a migration and returns its id; its end comes as a `report` event. */
   migrate(request: MigrateRequest): Promise<{ readonly migrationId: string }>;
-  /** Cancels a migration in stage one; later it is refused, since the guest is moving. */
+  /** Measures a guest and the link to a destination, and predicts; disturbs neither. */
+  estimate(request: EstimateRequest): Promise<EstimateEvent>;
+  /** Cancels a migration before the guest is handed over; later it is refused, since it is moving. */
   cancel(migrationId: string, by: string): void;
   pause(guestId: string): Promise<void>;
   /** Refused while the guest's migration is still under way: whether it may run is not known yet. */

@@ -73,6 +73,13 @@ export class PageBitmap {
     this.words.forEach(visit);
   }
 
+  /** Adds every page. */
+  addAll(): void {
+    this.words.forEach((_, at) => {
+      this.words[at] = wordBits(0, Math.min(32, this.pageCount - at * 32));
+    });
+  }
+
   /** Replaces each word of 32 pages by what `change` makes of it. */
   mapWords(change: (word: number, at: number) => number): void {
     this.words.forEach((word, at) => {
@@ -194,6 +201,13 @@ export class AtomicPageBitmap {
   /** Adds every page of this set to `other`. */
   addTo(other: PageBitmap): void {
     other.mapWords((theirs, at) => theirs | Atomics.load(this.words, at));
+  }
+
+  /** Makes this equal to `other`. */
+  assign(other: PageBitmap): void {
+    other.forEachWord((theirs, at) => {
+      Atomics.store(this.words, at, theirs);
+    });
   }
 
   /** Makes this the complement of `other`. */

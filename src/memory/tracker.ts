@@ -51,6 +51,11 @@ export class EpochTracker implements WriteTracker {
     if (this.ram.vcpuCount > 1) await this.whenHolds(openEpoch(this.ram.words));
   }
 
+  /** Marks each of `pages` with an epoch that holds already. */
+  markPages(pages: PageBitmap, epoch: number): void {
+    pages.setInTable(this.marks, epoch);
+  }
+
   written({ firstPage, pageCount }: PageRange, out: PageBitmap): void {
     const { marks } = this;
     const { stamps } = this.ram;

@@ -7,6 +7,8 @@
 export const GUEST_WORDS = {
   /** Whoever opens an epoch adds one. Starts at `FIRST_EPOCH`. */
   EPOCH: 0,
+  /** Host: percent of a vCPU's time that it is to sleep; 0 to 99. vCPUs look after each slice. */
+  THROTTLE: 1,
 } as const;
 
 /** Words of one vCPU, from `vcpuWords(vcpu)` on. */

@@ -33,8 +33,26 @@ export const MAX_TORN_PAGES = MAX_DATA_PAGES;
 /** Bulk channels of one migration; more than cores only queue for them. */
 export const MAX_CHANNELS = 16;
 
+/** Passes over a running guest; Xen makes 29, and a guest that has not converged by then does not. */
+export const MAX_ROUNDS = 1000;
+
+/** Passes that a report tells of: those, and two over a guest that stands still. */
+export const MAX_PASSES = MAX_ROUNDS + 2;
+
+/** The longest time that anybody may ask for: a day. */
+export const MAX_DURATION_MS = 24 * 60 * 60 * 1000;
+
 /** Guests that a host receives at the same time. */
 export const MAX_INCOMING = 4;
+
+/** Bytes of one probe of the link: a quarter of a second at 2 Gbit/s, and none of them is kept. */
+export const MAX_PROBE_BYTES = 64 * 1024 * 1024;
+
+/** Probes that a host answers at the same time, so that they stay a small part of what a link carries. */
+export const MAX_PROBES = 2;
+
+/** A probe that is not whole by then is answered with what came: even a slow link shows its rate in it. */
+export const PROBE_TIMEOUT_MS = 5_000;
 
 /** A stranger has this long to say who it is. */
 export const GREETING_TIMEOUT_MS = 10_000;

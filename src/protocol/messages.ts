@@ -1,11 +1,11 @@
 import { z } from "zod";
 import type { Failure } from "../failure.js";
-import { MAX_BITMAP_BYTES, MAX_CHANNELS, MAX_CPU_STATE_BYTES } from "./limits.js";
+import { MAX_BITMAP_BYTES, MAX_CHANNELS, MAX_CPU_STATE_BYTES, MAX_PROBE_BYTES } from "./limits.js";
 import { reportSchema } from "./report.js";
 
 /**
- * The control messages. This table is the contract: types, the checks of sender and phase, PROTOCOL.md and
- * the round-trip tests are derived from it.
+ * The control messages. This table is the contract: types, the checks of sender and phase,
+ * PROTOCOL.md and the round-trip tests are derived from it.
  *
  *     source                                          destination
  *       │ hello ─────────────────────────────────────────► │  allocates memory
@@ -25,9 +25,15 @@ import { reportSchema } from "./report.js";
  *       │ ◄────────────────────────────────────── summary  │
  *       │ report ────────────────────────────────────────► │
  *
- * `ping` is answered by `pong` at any time. Until the switchover the source may `cancel`. In stage three
- * the destination tells its `progress`. Whoever gives up says `failed`. A source in doubt opens a new
- * connection and says `ask`; `owner` answers it.
+ * Stage one may have several passes, each with its barrier, or none; and one more may come while
+ * the guest stands still, just before the switchover. How many, only the source knows.
+ *
+ * `ping` is answered by `pong` at any time. Until the switchover the source may `cancel`. In stage
+ * three the destination tells its `progress`. Whoever gives up says `failed`. A source in doubt
+ * opens a new connection and says `ask`; `owner` answers it.
+ *
+ * Outside any migration a source may `probe` the link on a connection of its own: after `probing` it sends
+ * the bytes that it named, which are no frames and are thrown away, and `probed` says how fast they came.
  */
 
 export type Sender = "source" | "dest";
@@ -66,7 +72,9 @@ const generation = z
   .min(1)
   .max(2 ** 31);
 const text = z.string().max(4096);
-/** Bytes have no place in JSON Schema; `meta` tells the protocol document and the tests about them. */
+/**
+ * Bytes have no place in JSON Schema; `meta` tells the protocol document and the tests about them.
+ */
 const bytes = (limit: number) =>
   z
     .instanceof(Uint8Array)
@@ -190,6 +198,13 @@ export const MESSAGES = {
     summary: "Why the sender ends the migration. Nothing follows.",
     body: z.strictObject({ code: z.string().max(64), text }),
   },
+  probe: {
+    id: 0x0b,
+    sender: "source",
+    phases: ["greeting"],
+    summary: "Asks to measure the link with this many bytes, which belong to no guest.",
+    body: z.strictObject({ version, token, bytes: z.int().min(0).max(MAX_PROBE_BYTES) }),
+  },
   welcome: {
     id: 0x81,
     sender: "dest",
@@ -244,6 +259,24 @@ export const MESSAGES = {
       latencyUs: reportSchema.shape.faults.shape.latencyUs,
       /** Bins of 10 ms: start by the destination's clock, operations in it. */
       bins: z.array(z.tuple([instant, count])).max(50_000),
+    }),
+  },
+  probing: {
+    id: 0x89,
+    sender: "dest",
+    phases: ["greeting"],
+    summary: "The bytes of the probe may come. The time until it does is a round trip.",
+    body: z.strictObject({}),
+  },
+  probed: {
+    id: 0x8a,
+    sender: "dest",
+    phases: ["greeting"],
+    summary:
+      "The bytes of a probe that came in time, and how long after the first of them the last.",
+    body: z.strictObject({
+      receivedBytes: z.int().min(0).max(MAX_PROBE_BYTES),
+      spanMs: z.number().min(0),
     }),
   },
 } as const satisfies Record<string, MessageSpec>;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MAX_PASSES } from "./limits.js";
 
 /**
  * How a migration ended, for the guest:
@@ -20,6 +21,31 @@ export const OUTCOMES = [
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
+/** What a migration really was in the end; see docs/adr/0014. */
+export const ALGORITHMS = ["stop-and-copy", "pre-copy", "post-copy", "three-stage"] as const;
+export type Algorithm = (typeof ALGORITHMS)[number];
+
+/**
+ * Why no further pass came while the guest ran, where there was a choice. The first four are Xen's:
+ * - `few-pages`: a pass had fewer than 50 pages to send;
+ * - `grew`: a pass sent more than the one before;
+ * - `max-rounds`: as many passes as there may be;
+ * - `sent-3x`: three times the guest's memory was sent;
+ * - `downtime-limit`: what is left can be sent within the downtime that is allowed;
+ * - `not-converging`: another pass would not leave much less;
+ * - `max-total`: another pass would take longer than the whole migration may.
+ */
+export const STOP_REASONS = [
+  "few-pages",
+  "grew",
+  "max-rounds",
+  "sent-3x",
+  "downtime-limit",
+  "not-converging",
+  "max-total",
+] as const;
+export type StopReason = (typeof STOP_REASONS)[number];
+
 const count = z.int().min(0);
 const ms = z.number();
 
@@ -32,6 +58,28 @@ const rate = z.number().min(0).nullable();
 /** A guest-throughput bin of 10 ms: milliseconds since the pause, and operations per second in it. */
 const bin = z.tuple([z.number(), z.number()]);
 
+/** One pass over memory before the guest runs at the destination. */
+const round = z.strictObject({
+  /** From 1 on. */
+  pass: count,
+  /** Pages sent, be it with contents or as zero. */
+  pagesSent: count,
+  /** Pages whose turn came and that were left for later, since the guest was writing them. */
+  pagesSkipped: count,
+  durationMs: ms,
+  /** Pages that the destination lacked after it; while the guest runs, as well as can be known. */
+  dirtyPagesAfter: count,
+  /** Share of its time that was taken from the guest meanwhile. */
+  throttlePercent: z.int().min(0).max(99),
+  /** Whether the guest stood still meanwhile. */
+  stopped: z.boolean(),
+});
+export type Round = z.infer<typeof round>;
+
+/** What `auto` settled on: the algorithm, and why in one sentence. */
+const choice = z.strictObject({ algorithm: z.enum(ALGORITHMS), why: z.string().max(1024) });
+export type Choice = z.infer<typeof choice>;
+
 /**
  * The result of one migration (field terms of Hines & Gopalan, VEE 2009). Times in milliseconds of the
  * source's clock; a time that was not reached is null.
@@ -39,7 +87,12 @@ const bin = z.tuple([z.number(), z.number()]);
 export const reportSchema = z.strictObject({
   event: z.literal("report"),
   migrationId: z.string(),
-  algorithm: z.string(),
+  algorithm: z.enum(ALGORITHMS),
+  /** Null unless the algorithm was left to us. */
+  choice: choice.nullable(),
+  /** Every pass, in order. */
+  rounds: z.array(round).max(MAX_PASSES),
+  stopReason: z.enum(STOP_REASONS).nullable(),
   outcome: z.enum(OUTCOMES),
   /** Why it did not complete; null when it did. */
   failure: z.strictObject({ code: z.string(), text: z.string() }).nullable(),
@@ -60,11 +113,12 @@ export const reportSchema = z.strictObject({
     passMs: ms.nullable(),
   }),
   /**
-   * The downtime's parts: until every vCPU stood still; until the dirty set was collected and the
-   * message packed; until the destination had it; until the guest's first operation there.
+   * The downtime's parts: until every vCPU stood still; until what had to be sent before the switchover
+   * had arrived; until the dirty set was collected and the message packed; until the destination had it;
+   * until the guest's first operation there.
    */
   downtimeParts: z
-    .strictObject({ pauseMs: ms, collectMs: ms, transferMs: ms, startMs: ms })
+    .strictObject({ pauseMs: ms, copyMs: ms, collectMs: ms, transferMs: ms, startMs: ms })
     .nullable(),
   pages: z.strictObject({
     total: count,

@@ -24,6 +24,9 @@ export interface ChannelSeat {
   readonly tuning: Tuning;
 }
 
+/** What sends pages before the switchover. */
+export type PassCommand = Extract<ChannelCommand, { type: "pass" | "round" }>;
+
 /** Main thread to channel. One at a time; each is answered by `done`, `connect` by `attached`. */
 export type ChannelCommand =
   /** The destination is ready for its channels. */
@@ -33,6 +36,13 @@ export type ChannelCommand =
       readonly pass: number;
       /** Epochs opened before the pass, so that its first chunks know which pages are hot. */
       readonly history: readonly EpochOpening[];
+    }
+  | {
+      /** A pass over the pages of `planned` in the shared tables. */
+      readonly type: "round";
+      readonly pass: number;
+      /** Pages written in this epoch or later are left for the next round; Infinity for none. */
+      readonly skipSince: number;
     }
   | {
       readonly type: "batch";

@@ -3,8 +3,13 @@ import { type Failure, failureOf, MigrationError } from "../failure.js";
 import { decodeMessage } from "../protocol/codec.js";
 import type { Frame } from "../protocol/frame.js";
 import { peerFailure } from "../protocol/messages.js";
-import type { ChannelCommand, ChannelReport, ChannelSeat, Fault } from "./channel-contract.js";
-import type { EpochOpening } from "./epoch-history.js";
+import type {
+  ChannelCommand,
+  ChannelReport,
+  ChannelSeat,
+  Fault,
+  PassCommand,
+} from "./channel-contract.js";
 
 export interface ChannelListener {
   faulted(fault: Fault): void;
@@ -113,8 +118,8 @@ export class ChannelPool {
   }
 
   /** Sends every chunk of the pass that is still to be taken; resolves when all have arrived. */
-  async pass(pass: number, history: readonly EpochOpening[]): Promise<void> {
-    await Promise.all(this.bulk.map((channel) => channel.run({ type: "pass", pass, history })));
+  async pass(command: PassCommand): Promise<void> {
+    await Promise.all(this.bulk.map((channel) => channel.run(command)));
   }
 
   /** Sends a batch on the bulk channel that has been idle longest; at most `COMMANDS_PER_CHANNEL` each. */

@@ -13,6 +13,7 @@ import { MigrationTables } from "./migration-tables.js";
 import { PageSender } from "./page-sender.js";
 import { Pass } from "./pass.js";
 import { pagesPerFrame, RateLimit } from "./rate-limit.js";
+import { Round } from "./round.js";
 
 /** A data connection of the source, bulk or urgent: sends what it is told to, answers requests. */
 export class Channel {
@@ -58,7 +59,8 @@ export class Channel {
     const { seat, ram, tables, sender, clock } = this;
     const limit = new RateLimit(seat.tables.limiter, seat.rates.pass, clock);
     // The destination's word that it has passed the barrier is what ends the pass.
-    await new Pass(command, ram, tables, sender, limit, seat.tuning, clock).run();
+    if (command.type === "round") await new Round(command, ram, tables, sender, limit).run();
+    else await new Pass(command, ram, tables, sender, limit, seat.tuning, clock).run();
     this.barrier = command.pass;
   }
 

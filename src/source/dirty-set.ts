@@ -1,11 +1,12 @@
 import { PageBitmap } from "../memory/bitmap.js";
+import { openEpoch } from "../memory/epoch.js";
 import { everyPage } from "../memory/geometry.js";
 import type { GuestRam } from "../memory/ram.js";
 import { EpochTracker } from "../memory/tracker.js";
 import { encodeMessage } from "../protocol/codec.js";
 import type { MigrationTables } from "./migration-tables.js";
 
-/** Finds the pages that stage three has to send. */
+/** Finds the pages that the destination lacks. */
 export class DirtySet {
   private readonly tracker: EpochTracker;
 
@@ -25,6 +26,18 @@ export class DirtySet {
     this.tracker.written(everyPage(this.ram.byteLength), dirty);
     this.tables.resend.addTo(dirty);
     return dirty;
+  }
+
+  /**
+   * Opens an epoch, and marks with it the pages that `choose` names once it holds: what was written before
+   * is seen by then, and what is written later counts as written since. Resolves with both.
+   */
+  async mark(choose: () => PageBitmap): Promise<{ epoch: number; pages: PageBitmap }> {
+    const epoch = openEpoch(this.ram.words);
+    await this.tracker.whenObeyed(epoch);
+    const pages = choose();
+    this.tracker.markPages(pages, epoch);
+    return { epoch, pages };
   }
 
   /**

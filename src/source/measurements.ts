@@ -5,6 +5,8 @@ import type { MessageBody } from "../protocol/messages.js";
 import type { StageProgress } from "../protocol/progress.js";
 import type { Outcome, Report } from "../protocol/report.js";
 import type { ControlConnection } from "../transport/control-connection.js";
+import type { Policy } from "./algorithms/algorithm.js";
+import type { Copier } from "./copier.js";
 import type { MigrationTables } from "./migration-tables.js";
 import { BEFORE_MS, makeReport, type MigrationTimes } from "./report.js";
 
@@ -43,14 +45,15 @@ export class Measurements {
     });
   }
 
-  progress(stage: 1 | 2 | 3): StageProgress {
+  progress(stage: 1 | 2 | 3, copier: Copier): StageProgress {
     const { counters } = this.tables;
     const isRemote = stage === 3;
     const missing = this.remote?.missingPages ?? this.dirtyPages;
+    const { pagesDone, pagesTotal } = copier.progress;
     return {
       stage,
-      pagesDone: isRemote ? this.dirtyPages - missing : counters.read("pagesPassed"),
-      pagesTotal: isRemote ? this.dirtyPages : this.guest.ram.pageCount,
+      pagesDone: isRemote ? this.dirtyPages - missing : pagesDone,
+      pagesTotal: isRemote ? this.dirtyPages : pagesTotal,
       bytes: counters.read("bulkBytes") + counters.read("urgentBytes"),
       guestOpsPerSecond: isRemote
         ? (this.remote?.operationsPerSecond ?? null)
@@ -60,14 +63,18 @@ export class Measurements {
   }
 
   report(
-    migration: { migrationId: string; generation: number; channels: number },
+    migration: { migrationId: string; generation: number; channels: number; policy: Policy },
     end: { outcome: Outcome; cause: Failure | null },
+    { log, choice }: Copier,
     control: ControlConnection | undefined,
   ): Report {
     return makeReport({
       migrationId: migration.migrationId,
       generation: migration.generation,
       channels: migration.channels,
+      algorithm: choice?.algorithm ?? migration.policy.algorithm,
+      choice,
+      log,
       outcome: end.outcome,
       cause: end.cause,
       spec: this.guest.spec,

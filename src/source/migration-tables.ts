@@ -17,6 +17,8 @@ const COUNTERS = [
   "pushedPages",
   "tornPages",
   "deferredPages",
+  /** Pages that a round left for the next, since the guest had written them again. */
+  "skippedPages",
   "bulkBytes",
   "urgentBytes",
 ] as const;
@@ -37,6 +39,7 @@ export interface MigrationTablesHandle {
   readonly sends: SharedArrayBuffer;
   readonly queued: SharedArrayBuffer;
   readonly resend: SharedArrayBuffer;
+  readonly planned: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
   readonly words: SharedArrayBuffer;
   readonly limiter: SharedArrayBuffer;
@@ -57,10 +60,12 @@ export class MigrationTables {
   /** Stage three: pages that some thread has taken on to send, so that none is sent twice. */
   readonly queued: AtomicPageBitmap;
   /**
-   * Pages that stage three has to send whatever their stamp says, and never as "unchanged": those that
-   * arrived torn in stage one, and those that were deferred.
+   * Pages that have to be sent again whatever their stamp says, and never as "unchanged": those that
+   * arrived torn, and those that were deferred.
    */
   readonly resend: AtomicPageBitmap;
+  /** The pages of the round under way. Written by the main thread before the round begins. */
+  readonly planned: AtomicPageBitmap;
   readonly counters: SharedCounters<SourceCounter>;
   private readonly words: Int32Array;
 
@@ -69,6 +74,7 @@ export class MigrationTables {
     this.sends = new Uint8Array(handle.sends);
     this.queued = new AtomicPageBitmap(handle.pageCount, handle.queued);
     this.resend = new AtomicPageBitmap(handle.pageCount, handle.resend);
+    this.planned = new AtomicPageBitmap(handle.pageCount, handle.planned);
     this.counters = new SharedCounters(COUNTERS, handle.counters);
     this.words = new Int32Array(handle.words);
   }
@@ -81,10 +87,16 @@ export class MigrationTables {
       sends: new SharedArrayBuffer(pageCount),
       queued: new SharedArrayBuffer(bitmapBytes(pageCount)),
       resend: new SharedArrayBuffer(bitmapBytes(pageCount)),
+      planned: new SharedArrayBuffer(bitmapBytes(pageCount)),
       counters: SharedCounters.createBuffer(COUNTERS),
       words: new SharedArrayBuffer(4),
       limiter,
     });
+  }
+
+  /** Main thread, while no channel sends: the next pass begins with the first chunk. */
+  rewind(): void {
+    this.counters.add("nextChunk", -this.counters.read("nextChunk"));
   }
 
   /** Main thread, before it hands the guest over: from here on pages may be asked for. */

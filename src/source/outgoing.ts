@@ -1,28 +1,22 @@
-import { randomBytes } from "node:crypto";
-import type { Clock } from "../clock.js";
 import { type Failure, failureOf } from "../failure.js";
 import type { CpuStates, Guest } from "../guest/guest.js";
 import type { ThroughputRecorder } from "../guest/throughput.js";
 import type { PageBitmap } from "../memory/bitmap.js";
-import { PAGE_BYTES } from "../memory/geometry.js";
-import { encodeMessage } from "../protocol/codec.js";
 import { RUNNING_TIMEOUT_MS } from "../protocol/limits.js";
 import { type Message, peerFailure } from "../protocol/messages.js";
-import type { StageProgress } from "../protocol/progress.js";
-import type { Report } from "../protocol/report.js";
-import { PROTOCOL_VERSION } from "../protocol/version.js";
-import type { Address } from "../transport/address.js";
 import { connect } from "../transport/connect.js";
 import { ControlConnection } from "../transport/control-connection.js";
 import { askOwner } from "./ask.js";
 import { ChannelPool } from "./channel-pool.js";
-import { assertGeneration, assertVersion } from "./claims.js";
+import { Copier } from "./copier.js";
 import { packStates } from "./cpu-states.js";
 import { DirtySet } from "./dirty-set.js";
 import { Drain } from "./drain.js";
 import type { HeatClock } from "./heat-clock.js";
+import { Introduction } from "./introduction.js";
 import { Measurements } from "./measurements.js";
 import { MigrationTables } from "./migration-tables.js";
+import type { OutgoingHost, OutgoingOptions } from "./outgoing-options.js";
 import {
   advance,
   type SourceEffect,
@@ -32,49 +26,19 @@ import {
   wirePhase,
 } from "./phase.js";
 import { pagesPerFrame, RateLimit } from "./rate-limit.js";
-import type { Tuning } from "./tuning.js";
 
 const PROGRESS_INTERVAL_MS = 200;
-
-/** What the user asks of one migration. */
-export interface OutgoingOptions {
-  readonly migrationId: string;
-  readonly to: Address;
-  readonly token: string | null;
-  readonly generation: number;
-  readonly channels: number;
-  /** Bytes per second over all channels; undefined is unlimited. */
-  readonly maxBandwidth: number | undefined;
-  /** The same in stage three, for what is pushed; undefined is as before. */
-  readonly maxPostcopyBandwidth: number | undefined;
-  readonly tuning: Tuning;
-  /** How long a source in doubt asks before it gives up. */
-  readonly askMs: number;
-}
-
-/** What the host is told, and what it does for an outgoing migration. */
-export interface OutgoingHost {
-  readonly clock: Clock;
-  /** That this generation is being handed over; on disk when it returns. */
-  journalHandover(generation: number): void;
-  /** That the guest stays here after all. */
-  journalKept(generation: number): void;
-  phaseChanged(phase: SourcePhase): void;
-  progressed(progress: StageProgress): void;
-  /** The destination has everything: forget the guest and free its memory. */
-  release(): Promise<void>;
-  reported(report: Report): void;
-}
 
 /** One outgoing migration: performs what `advance` (phase.ts) decides. */
 export class Outgoing {
   phase: SourcePhase = { name: "greeting" };
-  private readonly session = new Uint8Array(randomBytes(32));
+  private readonly introduction: Introduction;
   private readonly tables: MigrationTables;
   private readonly dirtySet: DirtySet;
   private readonly measured: Measurements;
   private control: ControlConnection | undefined;
   private readonly pool: ChannelPool;
+  private readonly copier: Copier;
   private drain: Drain | undefined;
   private pausing: Promise<void> = Promise.resolve();
   private paused: CpuStates | undefined;
@@ -86,14 +50,25 @@ export class Outgoing {
     private readonly options: OutgoingOptions,
     private readonly guest: Guest,
     throughput: ThroughputRecorder,
-    private readonly heat: HeatClock,
+    heat: HeatClock,
     private readonly host: OutgoingHost,
   ) {
+    this.introduction = new Introduction(options, guest.spec);
     const { pageCount } = guest.ram;
     this.tables = MigrationTables.create(pageCount, RateLimit.createState());
     this.dirtySet = new DirtySet(guest.ram, this.tables);
     this.pool = this.createPool();
     this.measured = new Measurements(host.clock.nowMs(), guest, throughput, this.tables);
+    this.copier = new Copier({
+      policy: options.policy,
+      guest,
+      tables: this.tables,
+      dirtySet: this.dirtySet,
+      pool: this.pool,
+      heat,
+      clock: host.clock,
+      roundTripMs: () => this.control?.clocks.roundTripMs ?? Infinity,
+    });
   }
 
   get guestId(): string {
@@ -141,29 +116,14 @@ export class Outgoing {
         this.happen({ type: "failed", failure });
       },
     });
-    const { spec } = this.guest;
-    control.send("hello", {
-      version: PROTOCOL_VERSION,
-      migrationId: this.options.migrationId,
-      session: this.session,
-      token: this.options.token,
-      guestId: spec.guestId,
-      program: spec.program,
-      programSha256: spec.programSha256,
-      options: { ...spec.options },
-      ramBytes: spec.ramBytes,
-      pageBytes: PAGE_BYTES,
-      vcpuCount: spec.vcpuCount,
-      generation: this.options.generation,
-      channels: this.options.channels,
-    });
+    control.send("hello", this.introduction.hello());
   }
 
   private take(message: Message): void {
     const { clocks } = this.control!;
     switch (message.name) {
       case "welcome":
-        assertVersion(message.body.version);
+        this.introduction.checkVersion(message.body.version);
         this.happen({ type: "welcomed" });
         break;
       case "prepared":
@@ -171,7 +131,7 @@ export class Outgoing {
         break;
       case "running": {
         const { receivedMs, firstOperationMs, generation } = message.body;
-        assertGeneration(generation, this.options.generation);
+        this.introduction.checkGeneration(generation);
         this.measured.noteArrival(clocks.toOurs(receivedMs), clocks.toOurs(firstOperationMs));
         this.happen({ type: "running" });
         break;
@@ -210,8 +170,14 @@ export class Outgoing {
       case "copy":
         void this.attempt(() => this.copy());
         break;
+      case "copyAgain":
+        void this.attempt(() => this.pass());
+        break;
       case "pause":
         this.pausing = this.attempt(() => this.pause());
+        break;
+      case "sendRest":
+        void this.attempt(() => this.sendRest());
         break;
       case "sendSwitchover":
         this.sendSwitchover();
@@ -258,11 +224,7 @@ export class Outgoing {
         rates: { pass: options.maxBandwidth, drain: this.drainRate },
         tuning: options.tuning,
       },
-      (channel) => {
-        const { migrationId } = options;
-        const version = PROTOCOL_VERSION;
-        return encodeMessage("attach", { version, migrationId, session: this.session, channel }, 0);
-      },
+      (channel) => this.introduction.attach(channel),
       {
         faulted: (fault) => this.drain?.faulted(fault),
         failed: (failure) => {
@@ -281,9 +243,15 @@ export class Outgoing {
     }, PROGRESS_INTERVAL_MS);
     await this.pool.connect();
     this.measured.note({ passStartMs: this.host.clock.nowMs() });
-    await this.pool.pass(1, this.heat.entries());
-    this.measured.note({ passEndMs: this.host.clock.nowMs() });
-    this.happen({ type: "passEnded" });
+    await this.pass();
+  }
+
+  private async pass(): Promise<void> {
+    const again = await this.copier.pass();
+    if (this.copier.log.rounds.length > 0) {
+      this.measured.note({ passEndMs: this.host.clock.nowMs() });
+    }
+    this.happen({ type: "passEnded", again });
   }
 
   /** Stage two begins: the journal knows before the guest stops, so the pause does not wait for the disk. */
@@ -297,7 +265,14 @@ export class Outgoing {
     this.paused = stand;
     this.measured.note({ stoodMs: stand.pausedMs });
     this.states = packStates(name, stand.cpus);
-    this.happen({ type: "paused" });
+    this.copier.release();
+    this.happen({ type: "paused", sendRest: this.copier.settle() });
+  }
+
+  private async sendRest(): Promise<void> {
+    await this.copier.rest();
+    this.measured.note({ restSentMs: this.host.clock.nowMs() });
+    this.happen({ type: "restSent" });
   }
 
   private sendSwitchover(): void {
@@ -355,24 +330,22 @@ export class Outgoing {
   }
 
   private async ask(): Promise<void> {
-    const { migrationId, token, to, generation, askMs } = this.options;
-    const { guestId } = this.guest.spec;
-    const question = { migrationId, session: this.session, token, guestId, generation };
-    const version = PROTOCOL_VERSION;
-    const answer = await askOwner(to, { version, ...question }, askMs, this.host.clock);
+    const { to, askMs } = this.options;
+    const answer = await askOwner(to, this.introduction.ask(), askMs, this.host.clock);
     this.happen(answer === undefined ? { type: "unanswered" } : { type: "owner", answer });
   }
 
   private tick(): void {
     const stage = stageOf(this.phase);
-    if (stage !== null) this.host.progressed(this.measured.progress(stage));
+    if (stage !== null) this.host.progressed(this.measured.progress(stage, this.copier));
   }
 
   private report(): void {
     clearInterval(this.progressTimer);
     if (this.phase.name !== "ended") return;
+    this.copier.release();
     this.measured.note({ endMs: this.host.clock.nowMs() });
-    const report = this.measured.report(this.options, this.phase, this.control);
+    const report = this.measured.report(this.options, this.phase, this.copier, this.control);
     if (report.outcome === "completed") this.control?.send("report", { report });
     this.host.reported(report);
   }

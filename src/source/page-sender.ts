@@ -60,6 +60,11 @@ export class PageSender {
     return this.table.hasRoom;
   }
 
+  /** Pages of the frame under way whose contents it will carry. */
+  get dataPages(): number {
+    return this.table.dataPages;
+  }
+
   /** Pages of the frame under way. */
   get pageCount(): number {
     return this.zeroPages + this.table.dataPages + this.table.unchangedPages;

@@ -13,6 +13,8 @@ export type SourcePhase =
   | { readonly name: "copying"; readonly passEnded: boolean; readonly prepared: boolean }
   /** The guest is being stopped; nothing was handed over yet. */
   | { readonly name: "pausing" }
+  /** The guest stands still while the last of its pages are sent; nothing was handed over yet. */
+  | { readonly name: "sendingRest" }
   /** The guest was stopped for nothing, and goes on here; then the migration ends. */
   | { readonly name: "keeping"; readonly outcome: Outcome; readonly cause: Failure }
   /** Stage two: handed over, not yet confirmed. */
@@ -29,9 +31,13 @@ export type OwnerAnswer = "running" | "refused" | "lost";
 
 export type SourceEvent =
   | { readonly type: "welcomed" }
-  | { readonly type: "passEnded" }
+  /** Whether another pass is to follow while the guest runs: the policy's word. */
+  | { readonly type: "passEnded"; readonly again: boolean }
   | { readonly type: "prepared" }
-  | { readonly type: "paused" }
+  /** Whether the rest is to be sent before the handover: the policy's word. */
+  | { readonly type: "paused"; readonly sendRest: boolean }
+  /** No page is dirty any more. */
+  | { readonly type: "restSent" }
   /** What `keepGuest` did is done, or could not be done. */
   | { readonly type: "kept" }
   | { readonly type: "running" }
@@ -48,10 +54,14 @@ export type SourceEvent =
   | { readonly type: "unanswered" };
 
 export type SourceEffect =
-  /** Open the channels, have the destination prepare, start the pass. */
+  /** Open the channels, have the destination prepare, start the first pass. */
   | { readonly type: "copy" }
+  /** Another pass, over the dirty pages. */
+  | { readonly type: "copyAgain" }
   /** Journal the handover, then stop the guest. */
   | { readonly type: "pause" }
+  /** Send the dirty pages while the guest stands still. */
+  | { readonly type: "sendRest" }
   | { readonly type: "sendSwitchover" }
   /** Journal that the guest stays, and let it go on. */
   | { readonly type: "keepGuest" }
@@ -77,11 +87,18 @@ export function advance(phase: SourcePhase, event: SourceEvent): Step {
       }
       break;
     case "copying":
-      if (event.type === "passEnded") return copied({ ...phase, passEnded: true });
+      if (event.type === "passEnded") {
+        if (event.again) return [phase, [{ type: "copyAgain" }]];
+        return copied({ ...phase, passEnded: true });
+      }
       if (event.type === "prepared") return copied({ ...phase, prepared: true });
       break;
     case "pausing":
-      if (event.type === "paused") return [{ name: "switchingOver" }, [{ type: "sendSwitchover" }]];
+      if (event.type !== "paused") break;
+      if (event.sendRest) return [{ name: "sendingRest" }, [{ type: "sendRest" }]];
+      return handOver();
+    case "sendingRest":
+      if (event.type === "restSent") return handOver();
       break;
     case "keeping":
       if (event.type === "kept") return end(phase.outcome, phase.cause);
@@ -108,6 +125,11 @@ function copied(phase: SourcePhase & { name: "copying" }): Step {
   return [{ name: "pausing" }, [{ type: "pause" }]];
 }
 
+/** The point of no return. */
+function handOver(): Step {
+  return [{ name: "switchingOver" }, [{ type: "sendSwitchover" }]];
+}
+
 /** The failure table of the design (section 7), for the source. */
 function fail(phase: SourcePhase, failure: Failure): Step {
   switch (phase.name) {
@@ -116,6 +138,7 @@ function fail(phase: SourcePhase, failure: Failure): Step {
       // The guest never stopped.
       return end("failed", failure);
     case "pausing":
+    case "sendingRest":
       return keep("failed", failure);
     case "switchingOver":
       return [
@@ -141,6 +164,7 @@ function crash(phase: SourcePhase, cause: Failure): Step {
     case "greeting":
     case "copying":
     case "pausing":
+    case "sendingRest":
       return end("crashed", cause);
     case "keeping":
       return [{ name: "keeping", outcome: "crashed", cause }, []];
@@ -160,14 +184,17 @@ function cancel(phase: SourcePhase, by: string): Step {
     case "copying":
       return end("cancelled", cause);
     case "pausing":
+    case "sendingRest":
       return keep("cancelled", cause);
     case "keeping":
+      // It stays here anyway.
+      return [phase, []];
     case "switchingOver":
     case "inDoubt":
     case "draining":
     case "observing":
     case "ended":
-      // It stays anyway, or it is too late: the guest is, or may be, the destination's.
+      // Too late: the guest is, or may be, the destination's.
       return [phase, []];
   }
 }
@@ -201,6 +228,7 @@ export function wirePhase(phase: SourcePhase): WirePhase {
       return "greeting";
     case "copying":
     case "pausing":
+    case "sendingRest":
     case "keeping":
       return "copying";
     case "switchingOver":
@@ -220,6 +248,7 @@ export function stageOf(phase: SourcePhase): 1 | 2 | 3 | null {
     case "copying":
       return 1;
     case "pausing":
+    case "sendingRest":
     case "switchingOver":
       return 2;
     case "draining":
@@ -239,9 +268,11 @@ export function tell(phase: SourcePhase): string {
     case "greeting":
       return "connecting to the destination";
     case "copying":
-      return "copying all memory while the guest runs here";
+      return "copying memory while the guest runs here";
     case "pausing":
       return "stopping the guest";
+    case "sendingRest":
+      return "the guest stands still while the last of its pages are sent";
     case "keeping":
       return "the guest stays, and goes on here";
     case "switchingOver":

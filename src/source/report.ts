@@ -3,8 +3,9 @@ import type { GuestSpec } from "../guest/guest.js";
 import { BIN_MS, type ThroughputBin } from "../guest/throughput.js";
 import { PAGE_BYTES, pageCountOf } from "../memory/geometry.js";
 import type { MessageBody } from "../protocol/messages.js";
-import type { Outcome, Report } from "../protocol/report.js";
+import type { Algorithm, Choice, Outcome, Report } from "../protocol/report.js";
 import type { MigrationTables } from "./migration-tables.js";
+import type { RoundLog } from "./round-log.js";
 
 /** Throughput from this long before the start belongs to the report. */
 export const BEFORE_MS = 2000;
@@ -21,6 +22,8 @@ export interface MigrationTimes {
   readonly pauseMs?: number;
   /** The last vCPU stood. */
   readonly stoodMs?: number;
+  /** The last page that had to come before the switchover had arrived. */
+  readonly restSentMs?: number;
   /** The switchover message was handed to the socket. */
   readonly sentMs?: number;
   readonly receivedMs?: number;
@@ -34,6 +37,9 @@ export interface MigrationRecord {
   readonly spec: GuestSpec;
   readonly generation: number;
   readonly channels: number;
+  readonly algorithm: Algorithm;
+  readonly choice: Choice | null;
+  readonly log: RoundLog;
   readonly outcome: Outcome;
   readonly cause: Failure | null;
   readonly times: MigrationTimes;
@@ -48,7 +54,7 @@ export interface MigrationRecord {
 
 /** The report of the design's section 9. */
 export function makeReport(record: MigrationRecord): Report {
-  const { spec, times, tables, complete, dirtyPages } = record;
+  const { spec, times, tables, complete, dirtyPages, log } = record;
   const count = tables.counters.read.bind(tables.counters);
   const bulk = count("bulkBytes");
   const urgent = count("urgentBytes");
@@ -56,7 +62,10 @@ export function makeReport(record: MigrationRecord): Report {
   return {
     event: "report",
     migrationId: record.migrationId,
-    algorithm: "three-stage",
+    algorithm: record.algorithm,
+    choice: record.choice,
+    rounds: log.rounds,
+    stopReason: log.stopReason,
     outcome: record.outcome,
     failure:
       record.cause === null ? null : { code: record.cause.code, text: describe(record.cause) },
@@ -101,7 +110,10 @@ export function makeReport(record: MigrationRecord): Report {
     },
     guestOps: guestOperations(record.bins, times),
     throughput: chart(record.bins, times.pauseMs ?? times.endMs),
-    verified: { pages: complete?.verifiedPages ?? 0, mismatches: complete?.mismatches ?? 0 },
+    verified: {
+      pages: complete?.verifiedPages ?? 0,
+      mismatches: (complete?.mismatches ?? 0) + log.corruptPages,
+    },
   };
 }
 
@@ -122,9 +134,11 @@ function between(fromMs: number | undefined, toMs: number | undefined): number |
 
 function downtimeParts(times: MigrationTimes): Report["downtimeParts"] {
   const { pauseMs, stoodMs, sentMs, receivedMs, firstOperationMs } = times;
+  const { restSentMs = stoodMs } = times;
   if (
     pauseMs === undefined ||
     stoodMs === undefined ||
+    restSentMs === undefined ||
     sentMs === undefined ||
     receivedMs === undefined ||
     firstOperationMs === undefined
@@ -133,7 +147,8 @@ function downtimeParts(times: MigrationTimes): Report["downtimeParts"] {
   }
   return {
     pauseMs: stoodMs - pauseMs,
-    collectMs: sentMs - stoodMs,
+    copyMs: restSentMs - stoodMs,
+    collectMs: sentMs - restSentMs,
     transferMs: receivedMs - sentMs,
     startMs: firstOperationMs - receivedMs,
   };

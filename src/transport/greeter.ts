@@ -11,7 +11,7 @@ const HANG_UP_MS = 1000;
 
 /** A connection that has said who it is. Nothing is unread, and no listener is left on the socket. */
 export interface Greeting {
-  readonly message: Extract<Message, { name: "hello" | "attach" | "ask" }>;
+  readonly message: Extract<Message, { name: "hello" | "attach" | "ask" | "probe" }>;
   readonly socket: net.Socket;
   /** Has taken frame 0. */
   readonly decoder: FrameDecoder;
@@ -119,6 +119,7 @@ function greetingIn(first: Frame, frames: readonly Frame[], decoder: FrameDecode
     case "hello":
     case "attach":
     case "ask":
+    case "probe":
       break;
     default:
       throw unexpected(message.name);

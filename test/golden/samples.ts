@@ -18,7 +18,20 @@ const latencyUs = { p50: 110, p90: 240.5, p99: 570, max: 1200 };
 const report: Report = {
   event: "report",
   migrationId: "m-1",
-  algorithm: "three-stage",
+  algorithm: "pre-copy",
+  choice: { algorithm: "pre-copy", why: "the 9000 dirty pages take 30 ms" },
+  rounds: [
+    {
+      pass: 1,
+      pagesSent: 262000,
+      pagesSkipped: 144,
+      durationMs: 380.5,
+      dirtyPagesAfter: 9000,
+      throttlePercent: 20,
+      stopped: false,
+    },
+  ],
+  stopReason: "downtime-limit",
   outcome: "completed",
   failure: null,
   guestId: "g-1",
@@ -30,7 +43,7 @@ const report: Report = {
   tracker: "epoch",
   channels: 2,
   times: { preparationMs: 400.25, downtimeMs: 3.5, resumeMs: 60, totalMs: 463.75, passMs: 380.5 },
-  downtimeParts: { pauseMs: 0.5, collectMs: 1, transferMs: 1, startMs: 1 },
+  downtimeParts: { pauseMs: 0.5, copyMs: 0.25, collectMs: 1, transferMs: 1, startMs: 1 },
   pages: {
     total: 262144,
     transferred: 270000,
@@ -92,6 +105,7 @@ export const BODIES: { readonly [Name in MessageName]: MessageBody<Name> } = {
   ping: { sentMs: 1000.5 },
   pong: { sentMs: 1000.5, receivedMs: 2000.25 },
   failed: { code: "PEER_SILENT", text: "nothing was heard" },
+  probe: { version: 1, token: "secret", bytes: 1048576 },
   welcome: { version: 1, hostId: "host-b" },
   owner: { generation: 2, answer: "refused" },
   prepared: {},
@@ -117,6 +131,8 @@ export const BODIES: { readonly [Name in MessageName]: MessageBody<Name> } = {
       [2010, 15000],
     ],
   },
+  probing: {},
+  probed: { receivedBytes: 1048576, spanMs: 8.25 },
 };
 
 /** Sequence numbers with four different bytes, so that their order shows. */

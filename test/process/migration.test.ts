@@ -67,7 +67,8 @@ test("the report's numbers add up, and both hosts give the same report", async (
   for (const ms of [preparationMs, downtimeMs, resumeMs]) assert.ok(ms > 0, JSON.stringify(times));
   assertClose(preparationMs + downtimeMs + resumeMs, totalMs);
   assert.ok(downtimeParts !== null);
-  const { pauseMs, collectMs, transferMs, startMs } = downtimeParts;
+  const { pauseMs, copyMs, collectMs, transferMs, startMs } = downtimeParts;
+  assert.equal(copyMs, 0, "three-stage sends no page while the guest stands still");
   assertClose(pauseMs + collectMs + transferMs + startMs, downtimeMs);
 
   assert.ok(faults.count > 0, "a guest that reads all its memory over a slow link met no fault");

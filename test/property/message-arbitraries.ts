@@ -23,6 +23,8 @@ function arbitrary(shape: BodyShape): fc.Arbitrary<unknown> {
   switch (shape.type) {
     case "null":
       return fc.constant(null);
+    case "boolean":
+      return fc.boolean();
     case "integer":
       return fc.maxSafeInteger().map((it) => clamp(it, shape.minimum, shape.maximum));
     case "number":

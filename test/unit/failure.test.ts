@@ -28,6 +28,7 @@ const SAMPLES: { readonly [Code in FailureCode]: Omit<Extract<Failure, { code: C
     CANNOT_LISTEN: { address: "host:1", cause: "CAUSE" },
     LISTENS_OPENLY: { address: "host:1" },
     HOST_FULL: { limit: 4 },
+    PROBES_FULL: { limit: 2 },
     GEOMETRY_REFUSED: { detail: "DETAIL" },
     MEMORY_SHORT: { wantedBytes: 2048, availableBytes: 1024 },
     JOURNAL_UNUSABLE: { path: "/a/path", cause: "CAUSE" },

@@ -40,6 +40,9 @@ const HOUSE: readonly (readonly [file: string, imports: string, broken: string |
   ["src/failure.ts", "node:fs", "ground"],
   ["src/units.ts", "./clock.js", null],
 
+  ["src/platform/up.ts", "../memory/a.js", "platform-below"],
+  ["src/platform/module.ts", "node:module", null],
+
   ["src/memory/up.ts", "../protocol/a.js", "memory-below"],
   ["src/memory/io.ts", "node:os", "memory-without-node"],
   ["src/memory/kernel.ts", "node:os", "kernel-reads-its-file"],
@@ -72,6 +75,7 @@ const HOUSE: readonly (readonly [file: string, imports: string, broken: string |
   ["src/host/circle.ts", "./circle.js", "no-cycles"],
   ["src/host/source.ts", "../source/a.js", null],
   ["src/host/dest.ts", "../dest/a.js", null],
+  ["src/host/system.ts", "../platform/a.js", null],
 
   ["src/cli/deep.ts", "../source/a.js", "cli-below"],
   ["src/cli/guest.ts", "../guest/a.js", "cli-below"],
@@ -99,6 +103,7 @@ test("an import across the layers is noticed, and only that", (t) => {
   write("tsconfig.json", '{ "compilerOptions": { "module": "NodeNext" } }');
   write("package.json", '{ "type": "module" }');
   for (const layer of [
+    "platform",
     "memory",
     "protocol",
     "transport",

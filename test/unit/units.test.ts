@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatBytes, formatMs, formatRate, parseRate, parseSize } from "../../src/units.js";
+import {
+  formatBytes,
+  formatMs,
+  formatRate,
+  parseDuration,
+  parseRate,
+  parseSize,
+} from "../../src/units.js";
 
 test("parseSize reads sizes as people write them", () => {
   const sizes: [string, number][] = [
@@ -59,4 +66,23 @@ test("formatted figures keep three digits that matter and name their unit", () =
   assert.equal(formatMs(0.98), "980 µs");
   assert.equal(formatMs(3.21), "3.21 ms");
   assert.equal(formatMs(1250), "1.25 s");
+});
+
+test("parseDuration reads durations as people write them", () => {
+  const durations: [string, number][] = [
+    ["50ms", 50],
+    ["50 ms", 50],
+    ["0.5ms", 0.5],
+    ["30s", 30_000],
+    ["1.5s", 1500],
+    ["2min", 120_000],
+    [" 1S ", 1000],
+  ];
+  for (const [text, ms] of durations) assert.equal(parseDuration(text), ms, text);
+});
+
+test("parseDuration answers undefined for what is not a duration, such as a bare number", () => {
+  for (const text of ["", "50", "ms", "-1s", "1h", "1e3ms", "1,5s", "1.s", "1s30ms", "50mss"]) {
+    assert.equal(parseDuration(text), undefined, text);
+  }
 });

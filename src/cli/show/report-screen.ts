@@ -16,11 +16,12 @@ export function reportScreen(report: Report, style: Style): string[] {
     ...headline(report, style),
     "",
     ...table(report).map(([name, text]) => clip(`  ${name.padEnd(10)} ${text}`)),
+    ...(report.choice === null ? [] : wrap(`chosen: ${report.choice.why}`, 2)),
     "",
     clip(`  guest op/s ${guestLine(report)}`),
   ];
   const height = Math.min(CHART_HEIGHT, HEIGHT - words.length - CHART_FOOT);
-  const chart = throughputChart(report, { width: WIDTH - 2, height });
+  const chart = height < 1 ? [] : throughputChart(report, { width: WIDTH - 2, height });
   return [...words, ...chart.map((line) => style("cyan", `  ${line}`))];
 }
 
@@ -68,6 +69,7 @@ function table(report: Report): [string, string][] {
   const rows: [string, string | null][] = [
     ["total", `${duration(totalMs)} = ${sum({ preparation, downtime, resume })}`],
     ["downtime", parts === null ? null : partsOf(parts)],
+    ["rounds", roundsLine(report)],
     ["memory", `${size}, ${vcpus}, ${report.tracker} tracking, generation ${n(report.generation)}`],
     ["pages", `${n(pages.transferred)} sent, ${n(pages.zero)} zero, ${sends}`],
     ["stages", list({ one, dirty, three, unchanged })],
@@ -82,8 +84,24 @@ function table(report: Report): [string, string][] {
 }
 
 function partsOf(parts: NonNullable<Report["downtimeParts"]>): string {
-  const { pauseMs: pause, collectMs: collect, transferMs: transfer, startMs: start } = parts;
-  return sum({ pause, collect, transfer, start });
+  const { pauseMs: pause, copyMs: copy, collectMs: collect } = parts;
+  const { transferMs: transfer, startMs: start } = parts;
+  return sum(
+    copy === 0 ? { pause, collect, transfer, start } : { pause, copy, collect, transfer, start },
+  );
+}
+
+/** Null where an algorithm has no rounds to tell of. */
+function roundsLine({ rounds, stopReason }: Report): string | null {
+  const live = rounds.filter(({ stopped }) => !stopped);
+  if (stopReason === null || live.length === 0) return null;
+  const counts = live.map(({ pagesSent }) => formatNumber(pagesSent));
+  const shown = counts.length > 6 ? [...counts.slice(0, 3), "…", ...counts.slice(-2)] : counts;
+  const rest = rounds.filter(({ stopped }) => stopped).reduce((n, it) => n + it.pagesSent, 0);
+  const throttle = Math.max(...live.map(({ throttlePercent }) => throttlePercent));
+  const slowed = throttle === 0 ? "" : `, slowed ${String(throttle)} %`;
+  const then = rest === 0 ? "" : `, ${formatNumber(rest)} stopped`;
+  return `${String(live.length)} (${shown.join(", ")})${then}; ${stopReason}${slowed}`;
 }
 
 /** `a 1 ms + b 2 ms`; a dash where a time was not reached. */

@@ -2,9 +2,13 @@ import { PAGE_BYTES } from "../../memory/geometry.js";
 import type { GuestProgram } from "../program.js";
 import { Settings } from "../settings.js";
 import { SEED, seedOf } from "./common-settings.js";
+import { fillPages } from "./filler.js";
 import { PASSES, type Halves, type PassState } from "./memtester-passes.js";
 import { nextWord, seedRandom } from "./random.js";
-import { workingSets } from "./region.js";
+import { sharePages, workingSets } from "./region.js";
+
+/** One operation is at one word in each half, so this many make a page. */
+const OPERATIONS_PER_PAGE = PAGE_BYTES / 8;
 
 interface MemtesterCpu extends PassState {
   readonly halves: Halves;
@@ -26,6 +30,11 @@ export const memtester: GuestProgram<MemtesterCpu> = {
   summary: "tests memory with the patterns of memtester and counts the words that fail",
   settings: {
     share: { summary: "memory tested: a percentage, a fraction or a size", default: "50%" },
+    rate: {
+      summary: "pages that are written or verified per second (500pages/s, 2MB/s), or max",
+      default: "max",
+    },
+    fill: { summary: "memory filled with random bytes before the first test", default: "0%" },
     seed: SEED,
   },
 
@@ -33,6 +42,7 @@ export const memtester: GuestProgram<MemtesterCpu> = {
     const settings = new Settings(memtester, options);
     const seed = seedOf(settings);
     const regions = workingSets(settings, "share", memory.byteLength, vcpuCount);
+    fillPages(memory, 0, sharePages(settings, "fill", memory.byteLength), seedRandom(seed));
     return regions.map(({ address, pageCount }, vcpu) => {
       const halfBytes = (pageCount * PAGE_BYTES) / 2;
       const random = seedRandom(seed, vcpu + 1);
@@ -64,6 +74,11 @@ export const memtester: GuestProgram<MemtesterCpu> = {
       if (end === halves.wordCount) nextSweep(cpu, pass.rounds);
     }
     return operations;
+  },
+
+  operationsPerSecond(options) {
+    const pages = new Settings(memtester, options).unitRate("rate", PAGE_BYTES);
+    return pages === undefined ? undefined : pages * OPERATIONS_PER_PAGE;
   },
 };
 

@@ -27,6 +27,10 @@ test("options are read into what they mean", () => {
   assert.equal(given("after", "0.5").seconds("after"), 0.5);
   assert.equal(given("vcpus", "8").vcpus("vcpus"), 8);
   assert.equal(given("channels", "16").channels("channels"), 16);
+  assert.equal(given("max-downtime", "50ms").duration("max-downtime"), 50);
+  assert.equal(given("throttle-max", "99").percent("throttle-max"), 99);
+  assert.equal(given("max-rounds", "1000").rounds("max-rounds"), 1000);
+  assert.equal(given("algorithm", "b").oneOf("algorithm", ["a", "b"]), "b");
   assert.deepEqual(given("listen", "[::1]:0").listenAddress("listen"), { host: "::1", port: 0 });
   assert.equal(given("once", true).flag("once"), true);
 });
@@ -52,6 +56,12 @@ test("nonsense is refused by name, with what was written", () => {
   }
   for (const text of ["0", "9", "1.5", "two", "-1", "1e0"]) {
     refuses(() => given("vcpus", text).vcpus("vcpus"), "--vcpus", text);
+  }
+  for (const text of ["0ms", "50", "1441min", "soon"]) {
+    refuses(() => given("max-downtime", text).duration("max-downtime"), "--max-downtime", text);
+  }
+  for (const text of ["0", "100", "1.5", "20%"]) {
+    refuses(() => given("throttle-max", text).percent("throttle-max"), "--throttle-max", text);
   }
   for (const text of ["-1", "soon", "1s", "1e3", "Infinity"]) {
     refuses(() => given("after", text).seconds("after"), "--after", text);

@@ -33,6 +33,8 @@ function tristage(...words: string[]): Promise<Ended> {
 const SOURCE = ["source", "--guest", "kv"];
 const DEST = ["dest", "--listen", "127.0.0.1:0"];
 
+const MOVE = ["migrate", "--from", "a:1", "--to", "b:1"];
+
 /** Command lines that make no sense, and what the complaint must mention. */
 const NONSENSE: readonly (readonly [string[], RegExp])[] = [
   [[], /name a command; see tristage --help/],
@@ -53,6 +55,39 @@ const NONSENSE: readonly (readonly [string[], RegExp])[] = [
   [["migrate", "--to", "a:1"], /give --from/],
   [["migrate", "--from", "a:1"], /give --to/],
   [["migrate", "--from", "a:1", "--to", "b:1", "--max-bandwidth", "fast"], /"fast" is not a rate/],
+  [[...MOVE, "--algorithm", "teleport"], /--algorithm "teleport" is not one of stop-and-copy,/],
+  [[...MOVE, "--downtime-limit", "300"], /--downtime-limit "300" is not a time .* unit/],
+  [[...MOVE, "--max-downtime", "0ms"], /--max-downtime "0ms" is not a time/],
+  [[...MOVE, "--max-total", "2000min"], /--max-total "2000min" is not a time up to a day/],
+  [
+    [...MOVE, "--algorithm", "post-copy", "--max-rounds", "3"],
+    /--max-rounds means nothing to post-copy; it is for pre-copy/,
+  ],
+  [[...MOVE, "--max-rounds", "3"], /--max-rounds means nothing to three-stage/],
+  [[...MOVE, "--algorithm", "pre-copy", "--max-rounds", "1001"], /from 1 to 1000/],
+  [[...MOVE, "--max-downtime", "50ms"], /--max-downtime means nothing to three-stage; .* auto/],
+  [[...MOVE, "--algorithm", "auto", "--downtime-limit", "50ms"], /--downtime-limit means nothing/],
+  [[...MOVE, "--throttle"], /--throttle means nothing to three-stage; it is for pre-copy/],
+  [
+    [...MOVE, "--algorithm", "pre-copy", "--throttle-start", "30"],
+    /--throttle-start means nothing without --throttle/,
+  ],
+  [
+    [...MOVE, "--algorithm", "pre-copy", "--throttle", "--throttle-max", "10"],
+    /cannot start at 20 % and end at 10 %/,
+  ],
+  [
+    [...MOVE, "--algorithm", "stop-and-copy", "--max-postcopy-bandwidth", "1Gbit"],
+    /--max-postcopy-bandwidth means nothing to stop-and-copy; it is for post-copy, three-stage/,
+  ],
+  [
+    [...MOVE, "--algorithm", "pre-copy", "--tune", "chunk=64KiB"],
+    /--tune chunk=… means nothing to pre-copy/,
+  ],
+  [
+    [...SOURCE, "--memory", "1GiB", "--algorithm", "pre-copy"],
+    /--algorithm means nothing without --migrate-to/,
+  ],
   [["status", "--from", "here"], /--from "here" is not HOST:PORT/],
   [["guests", "--loud"], /loud; see tristage guests --help/],
 ];

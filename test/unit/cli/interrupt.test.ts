@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { farewells } from "../../../src/cli/farewell.js";
-import { onInterrupt, SECOND_PRESS_MS, type ActiveMigration } from "../../../src/cli/interrupt.js";
+import {
+  type ActiveMigration,
+  onInterrupt,
+  SECOND_PRESS_MS,
+  stageForCancelling,
+} from "../../../src/cli/interrupt.js";
 import type { GuestState, GuestStatus } from "../../../src/host/events.js";
 import { InMemoryService } from "../host/in-memory-service.js";
+import { phaseEvent } from "./samples.js";
 
 function migration(changes: Partial<ActiveMigration> = {}): ActiveMigration {
   return {
@@ -23,6 +29,17 @@ test("Ctrl-C before the switchover cancels what goes out", () => {
     const expected = { action: "cancel", migrations: [outgoing] };
     assert.deepEqual(onInterrupt([outgoing, incoming], null), expected);
   }
+});
+
+test("a guest that stands still may be called back until it was handed over", () => {
+  const stage = (phase: string, direction: "outgoing" | "incoming" = "outgoing") =>
+    stageForCancelling(phaseEvent({ phase, direction, stage: 2 }));
+  assert.deepEqual(
+    ["pausing", "sendingRest", "switchingOver"].map((it) => stage(it)),
+    [1, 1, 2],
+  );
+  assert.equal(stage("resuming", "incoming"), 2);
+  assert.equal(stageForCancelling(phaseEvent({ phase: "inDoubt", stage: null })), null);
 });
 
 test("Ctrl-C once more while the cancelling takes its time closes the host", () => {

@@ -19,9 +19,29 @@ function hugeReport(changes: Partial<Report> = {}): Report {
     generation: 2 ** 31,
     pages: { ...pages, ...huge(pages) },
     times: { ...times, ...huge(times) },
-    downtimeParts: { pauseMs: 99_999, collectMs: 99_999, transferMs: 99_999, startMs: 99_999 },
+    downtimeParts: {
+      pauseMs: 99_999,
+      copyMs: 99_999,
+      collectMs: 99_999,
+      transferMs: 99_999,
+      startMs: 99_999,
+    },
     ...changes,
   });
+}
+
+/** What auto says after as many rounds as there may be. */
+function manyRounds(): Partial<Report> {
+  const rounds = Array.from({ length: 1002 }, (_, index) => ({
+    pass: index + 1,
+    pagesSent: 1_048_576,
+    pagesSkipped: 1_048_576,
+    durationMs: 99_999.9,
+    dirtyPagesAfter: 1_048_576,
+    throttlePercent: 99,
+    stopped: index >= 1000,
+  }));
+  return { rounds, stopReason: "not-converging", choice: { algorithm: "pre-copy", why: LONG } };
 }
 
 test("a report fits on a screen of 80 columns and 24 rows with a row left for the prompt", () => {
@@ -32,7 +52,10 @@ test("a report fits on a screen of 80 columns and 24 rows with a row left for th
     hugeReport(),
     hugeReport({ failure, outcome: "stranded" }),
     emptyReport({ failure, throughput: sampleReport().throughput }),
-    sampleReport({ guest: "x".repeat(200), algorithm: "y".repeat(200), failure }),
+    sampleReport({ guest: "x".repeat(200), failure }),
+    hugeReport(manyRounds()),
+    hugeReport({ ...manyRounds(), failure, outcome: "stranded" }),
+    emptyReport({ ...manyRounds(), failure, throughput: sampleReport().throughput }),
     ...OUTCOMES.map((outcome) => sampleReport({ outcome })),
   ];
   for (const report of reports) {
@@ -65,6 +88,24 @@ test("a report prints the downtime, its parts and the figures of the pages", () 
   assert.match(screen, /pause 210 µs \+ collect 630 µs \+ transfer 1\.91 ms \+ start 460 µs/);
   assert.match(screen, /251,907 sent, 18,304 zero, no page more than 2 times/);
   assert.match(screen, /before 1\.20 M, during 1\.01 M, after 1\.19 M; longest gap 3\.30 ms/);
+});
+
+test("a report names its algorithm, its rounds and why they ended", () => {
+  const round = { durationMs: 10, dirtyPagesAfter: 700, throttlePercent: 0 };
+  const rounds = [
+    { ...round, pass: 1, pagesSent: 262_000, pagesSkipped: 144, stopped: false },
+    { ...round, pass: 2, pagesSent: 5100, pagesSkipped: 20, stopped: false, throttlePercent: 20 },
+    { ...round, pass: 3, pagesSent: 700, pagesSkipped: 0, stopped: true, dirtyPagesAfter: 0 },
+  ];
+  const report = sampleReport({ algorithm: "pre-copy", rounds, stopReason: "downtime-limit" });
+  const screen = reportScreen(report, plainStyle).join("\n");
+  assert.match(screen, /pre-copy migration of kv/);
+  assert.match(screen, /rounds +2 \(262,000, 5,100\), 700 stopped; downtime-limit, slowed 20 %/);
+  assert.doesNotMatch(reportScreen(sampleReport(), plainStyle).join("\n"), /rounds|chosen/);
+
+  const choice = { algorithm: "three-stage", why: "it writes too fast" } as const;
+  const chosen = reportScreen(sampleReport({ choice }), plainStyle).join("\n");
+  assert.match(chosen, /chosen: it writes too fast/);
 });
 
 test("a time that was not reached is a dash, and a downtime that was not there has no parts", () => {

@@ -1,4 +1,4 @@
-import type { PhaseEvent, ProgressEvent } from "../../../src/host/events.js";
+import type { EstimateEvent, PhaseEvent, ProgressEvent } from "../../../src/host/events.js";
 import type { Report } from "../../../src/protocol/report.js";
 
 export function phaseEvent(changes: Partial<PhaseEvent> = {}): PhaseEvent {
@@ -44,6 +44,9 @@ export function sampleReport(changes: Partial<Report> = {}): Report {
     event: "report",
     migrationId: "m1",
     algorithm: "three-stage",
+    choice: null,
+    rounds: [],
+    stopReason: null,
     outcome: "completed",
     failure: null,
     guestId: "g1",
@@ -61,7 +64,7 @@ export function sampleReport(changes: Partial<Report> = {}): Report {
       totalMs: 1025.3,
       passMs: 850.2,
     },
-    downtimeParts: { pauseMs: 0.21, collectMs: 0.63, transferMs: 1.91, startMs: 0.46 },
+    downtimeParts: { pauseMs: 0.21, copyMs: 0, collectMs: 0.63, transferMs: 1.91, startMs: 0.46 },
     pages: {
       total: 262_144,
       transferred: 251_907,
@@ -107,6 +110,27 @@ export function emptyReport(changes: Partial<Report> = {}): Report {
     downtimeParts: null,
     guestOps: { before: null, during: null, after: null, longestGapMs: null },
     throughput: [],
+    ...changes,
+  };
+}
+
+export function sampleEstimate(changes: Partial<EstimateEvent> = {}): EstimateEvent {
+  return {
+    event: "estimate",
+    guestId: "g1",
+    guest: "kv",
+    to: "127.0.0.1:7000",
+    memoryBytes: 2 ** 30,
+    pageBytes: 4096,
+    roundTripMs: 0.21,
+    bytesPerSecond: 125e6,
+    contentPages: 131_072,
+    dirtyPagesPerSecond: 12_000,
+    written: [{ windowMs: 40, pages: 480 }],
+    predictions: [
+      { algorithm: "pre-copy", downtimeMs: 84.2, totalMs: 6200, pages: 190_000, rounds: 7 },
+      { algorithm: "three-stage", downtimeMs: 3.1, totalMs: 4600, pages: 140_000, rounds: 1 },
+    ],
     ...changes,
   };
 }

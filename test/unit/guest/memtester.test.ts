@@ -58,3 +58,20 @@ test("memtester finds a page that came with its contents of one round ago", () =
   assert.equal(cpu.errors, PAGE_BYTES / 4);
   assert.equal(cpu.firstError, 5 * PAGE_BYTES);
 });
+
+test("memtester is paced by the pages that it writes or verifies", () => {
+  const pace = (rate: string) => memtester.operationsPerSecond?.({ rate });
+  assert.equal(pace("max"), undefined);
+  assert.equal(pace("10pages/s"), 10 * (PAGE_BYTES / 8));
+  assert.equal(pace("2MiB/s"), 2 ** 21 / 8);
+});
+
+test("memtester fills the memory that it is told to before it tests any", () => {
+  const fresh = (fill: string) => new BootedGuest(memtester, { options: { fill } }).bytes;
+  assert.ok(fresh("0%").every((byte) => byte === 0));
+  const half = fresh("50%");
+  assert.ok(half.subarray(half.length / 2).every((byte) => byte === 0));
+  for (let at = 0; at < half.length / 2; at += PAGE_BYTES) {
+    assert.ok(half.subarray(at, at + PAGE_BYTES).some((byte) => byte !== 0));
+  }
+});

@@ -8,7 +8,7 @@ import { MigrationError } from "../../../src/failure.js";
 import { openControlEndpoint } from "../../../src/host/control-endpoint.js";
 import type { HostEvent, HostStatus } from "../../../src/host/events.js";
 import { formatAddress, type Address } from "../../../src/transport/address.js";
-import { phaseEvent, progressEvent, sampleReport } from "../cli/samples.js";
+import { phaseEvent, sampleEstimate, progressEvent, sampleReport } from "../cli/samples.js";
 import { InMemoryService } from "./in-memory-service.js";
 
 const LOCAL: Address = { host: "127.0.0.1", port: 0 };
@@ -60,7 +60,11 @@ test("GET /status answers the host's status with the endpoint's real address", a
 
 test("POST /migrations passes the request on and names the migration", async (context) => {
   const { service, send } = await open(context);
-  const body = { to: "127.0.0.1:7000", guestId: "g1", maxBandwidth: 125e6, channels: 4 };
+  const body = {
+    ...{ to: "127.0.0.1:7000", guestId: "g1", maxBandwidth: 125e6, channels: 4 },
+    ...{ algorithm: "pre-copy", downtimeLimitMs: 300, maxRounds: 29 },
+    throttle: { startPercent: 20, stepPercent: 10, maxPercent: 99 },
+  };
   const response = await send("POST", "/migrations", body);
   assert.equal(response.statusCode, 202);
   assert.equal(response.headers.location, "/migrations/m1");
@@ -79,6 +83,14 @@ test("a body that makes no sense is refused with 400 and reaches no guest", asyn
     { to: "a:1", maxBandwidth: -1 },
     { to: "a:1", guestId: "" },
     { to: "a:1", surprise: true },
+    { to: "a:1", algorithm: "teleport" },
+    { to: "a:1", maxRounds: 0 },
+    { to: "a:1", maxRounds: 1001 },
+    { to: "a:1", downtimeLimitMs: 0 },
+    { to: "a:1", maxDowntimeMs: 86_400_001 },
+    { to: "a:1", maxTotalMs: "30s" },
+    { to: "a:1", throttle: {} },
+    { to: "a:1", throttle: { startPercent: 20, stepPercent: 10, maxPercent: 100 } },
     [],
     "{",
   ];
@@ -278,3 +290,21 @@ function hasCode(code: string) {
   return (error: unknown): boolean =>
     error instanceof MigrationError && error.failure.code === code;
 }
+
+test("POST /estimates passes the request on and answers with the estimate", async (context) => {
+  const { service, send } = await open(context);
+  const body = { to: "127.0.0.1:7000", guestId: "g1", maxBandwidth: 125e6, durationMs: 500 };
+  const response = await send("POST", "/estimates", body);
+  assert.equal(response.statusCode, 200);
+  assert.deepEqual(await json(response), sampleEstimate({ to: body.to }));
+  assert.deepEqual(service.estimates, [body]);
+  for (const wrong of [
+    {},
+    { to: "nowhere" },
+    { to: "a:1", durationMs: 1e6 },
+    { to: "a:1", x: 1 },
+  ]) {
+    const found = await refusalOf(await send("POST", "/estimates", wrong));
+    assert.deepEqual(found, [400, "USAGE"], JSON.stringify(wrong));
+  }
+});

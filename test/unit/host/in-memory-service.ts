@@ -1,11 +1,18 @@
 import { MigrationError } from "../../../src/failure.js";
-import type { GuestDigest, GuestStatus, HostEvent, HostStatus } from "../../../src/host/events.js";
-import type { HostService, MigrateRequest } from "../../../src/host/service.js";
-import { phaseEvent, sampleReport } from "../cli/samples.js";
+import type {
+  EstimateEvent,
+  GuestDigest,
+  GuestStatus,
+  HostEvent,
+  HostStatus,
+} from "../../../src/host/events.js";
+import type { EstimateRequest, HostService, MigrateRequest } from "../../../src/host/service.js";
+import { phaseEvent, sampleEstimate, sampleReport } from "../cli/samples.js";
 
 /** A host without memory and network: one guest, and migrations that move when a test says so. */
 export class InMemoryService implements HostService {
   readonly requests: MigrateRequest[] = [];
+  readonly estimates: EstimateRequest[] = [];
   readonly guest: GuestStatus = {
     guestId: "g1",
     guest: "kv",
@@ -45,6 +52,13 @@ export class InMemoryService implements HostService {
       guests: this.guests.map((guest) => ({ ...guest, state })),
       migrations: [],
     };
+  }
+
+  estimate(request: EstimateRequest): Promise<EstimateEvent> {
+    const guestId = request.guestId ?? "g1";
+    if (guestId !== "g1") return reject({ code: "GUEST_NOT_HERE", guestId });
+    this.estimates.push(request);
+    return Promise.resolve(sampleEstimate({ to: request.to }));
   }
 
   /** Emits its first phase before it answers, as a fast host may. */

@@ -214,3 +214,24 @@ test("AtomicPageBitmap keeps to its place in a buffer", () => {
   bitmap.addRange({ firstPage: 0, pageCount: 32 });
   assert.deepEqual([...new Int32Array(buffer)], [0, 0, -1, 0]);
 });
+
+test("addAll adds every page, and none beyond the last", () => {
+  for (const pageCount of [1, 31, 32, 33, 200]) {
+    const bitmap = bitmapOf(pageCount, [0]);
+    bitmap.addAll();
+    assert.deepEqual([...bitmap.pages()], [...Array(pageCount).keys()]);
+    assert.ok(PageBitmap.fromBytes(pageCount, bitmap.toBytes()) !== undefined);
+  }
+});
+
+test("assign leaves an atomic bitmap with the pages of the other, whatever it had", () => {
+  fc.assert(
+    fc.property(somePages, ([pageCount, pages, before]) => {
+      const bitmap = atomicOf(pageCount, before);
+      bitmap.assign(bitmapOf(pageCount, pages));
+      const found = PageBitmap.empty(pageCount);
+      bitmap.addTo(found);
+      assert.deepEqual([...found.pages()], ascending(pages));
+    }),
+  );
+});

@@ -79,7 +79,24 @@ const CHECKS: Readonly<Record<keyof typeof limits, Check | undefined>> = {
     say: (channels) => receive("hello", { channels }),
     refusedWith: "MESSAGE_MALFORMED",
   },
+  MAX_PASSES: {
+    say: (passes) => {
+      const [round] = BODIES.report.report.rounds;
+      const rounds = Array.from({ length: passes }, () => round);
+      receive("report", { report: { ...BODIES.report.report, rounds } });
+    },
+    refusedWith: "MESSAGE_MALFORMED",
+  },
+  // Kept by whoever takes requests.
+  MAX_ROUNDS: undefined,
+  MAX_DURATION_MS: undefined,
+  MAX_PROBE_BYTES: {
+    say: (bytes) => receive("probe", { bytes }),
+    refusedWith: "MESSAGE_MALFORMED",
+  },
   // Kept by whoever accepts connections.
+  MAX_PROBES: undefined,
+  PROBE_TIMEOUT_MS: undefined,
   MAX_INCOMING: undefined,
   GREETING_TIMEOUT_MS: undefined,
   // Kept by the source, whatever the destination says.
@@ -105,7 +122,7 @@ test("MAX_CONTROL_BYTES holds the largest message of every kind", () => {
 });
 
 test("MAX_GREETING_BYTES holds the largest greeting of every kind", () => {
-  for (const name of ["hello", "attach", "ask"] as const) {
+  for (const name of ["hello", "attach", "ask", "probe"] as const) {
     const body = largest(bodyShape(name)) as never;
     const bytes = encodeMessage(name, body, 0).byteLength - HEADER_BYTES;
     assert.ok(bytes <= limits.MAX_GREETING_BYTES, `${name} can have ${String(bytes)} bytes`);
@@ -125,7 +142,7 @@ function frameOfBytes(limitBytes: number): Check {
 }
 
 /** Sends the golden message with `changes`, as its receiver would get it. */
-function receive(name: "hello" | "switchover", changes: object): void {
+function receive(name: "hello" | "switchover" | "report" | "probe", changes: object): void {
   const frame = encodeMessage(name, { ...BODIES[name], ...changes }, 0);
   const [received] = new FrameDecoder(limits.MAX_CONTROL_BYTES).push(frame);
   decodeMessage(received!, "source", MESSAGES[name].phases[0]);
@@ -149,6 +166,8 @@ function largest(shape: BodyShape): unknown {
   switch (shape.type) {
     case "null":
       return null;
+    case "boolean":
+      return true;
     case "integer":
     case "number":
       return 2 ** 40;

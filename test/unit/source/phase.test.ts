@@ -18,9 +18,12 @@ const earlier: Failure = { code: "TOKEN_WRONG" };
 
 const EVENTS = {
   welcomed: { type: "welcomed" },
-  passEnded: { type: "passEnded" },
+  passEnded: { type: "passEnded", again: false },
+  passEndedAgain: { type: "passEnded", again: true },
   prepared: { type: "prepared" },
-  paused: { type: "paused" },
+  paused: { type: "paused", sendRest: false },
+  pausedWithRest: { type: "paused", sendRest: true },
+  restSent: { type: "restSent" },
   kept: { type: "kept" },
   running: { type: "running" },
   complete: { type: "complete" },
@@ -41,6 +44,7 @@ const PHASES = {
   copyingPassed: { name: "copying", passEnded: true, prepared: false },
   copyingPrepared: { name: "copying", passEnded: false, prepared: true },
   pausing: { name: "pausing" },
+  sendingRest: { name: "sendingRest" },
   keeping: { name: "keeping", outcome: "cancelled", cause: earlier },
   switchingOver: { name: "switchingOver" },
   inDoubt: { name: "inDoubt", cause: earlier },
@@ -64,6 +68,7 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
   copying: {
     crashed: "ended crashed SESSION_UNKNOWN: report close",
     passEnded: "copying:",
+    passEndedAgain: "copying: copyAgain",
     prepared: "copying:",
     cancel: "ended cancelled CANCELLED: report close",
     failed: "ended failed SESSION_UNKNOWN: report close",
@@ -71,6 +76,7 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
   copyingPassed: {
     crashed: "ended crashed SESSION_UNKNOWN: report close",
     passEnded: "copying:",
+    passEndedAgain: "copying: copyAgain",
     prepared: "pausing: pause",
     cancel: "ended cancelled CANCELLED: report close",
     failed: "ended failed SESSION_UNKNOWN: report close",
@@ -78,6 +84,7 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
   copyingPrepared: {
     crashed: "ended crashed SESSION_UNKNOWN: report close",
     passEnded: "pausing: pause",
+    passEndedAgain: "copying: copyAgain",
     prepared: "copying:",
     cancel: "ended cancelled CANCELLED: report close",
     failed: "ended failed SESSION_UNKNOWN: report close",
@@ -85,6 +92,14 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
   pausing: {
     crashed: "ended crashed SESSION_UNKNOWN: report close",
     paused: "switchingOver: sendSwitchover",
+    pausedWithRest: "sendingRest: sendRest",
+    cancel: "keeping cancelled CANCELLED: keepGuest",
+    failed: "keeping failed SESSION_UNKNOWN: keepGuest",
+  },
+  // However long it takes, the guest is still ours.
+  sendingRest: {
+    crashed: "ended crashed SESSION_UNKNOWN: report close",
+    restSent: "switchingOver: sendSwitchover",
     cancel: "keeping cancelled CANCELLED: keepGuest",
     failed: "keeping failed SESSION_UNKNOWN: keepGuest",
   },
@@ -207,6 +222,7 @@ test("every phase of a source has a place on the wire, a stage and a sentence", 
     ["copying", "copying", 1],
     ["copying", "copying", 1],
     ["pausing", "copying", 2],
+    ["sendingRest", "copying", 2],
     ["keeping", "copying", null],
     ["switchingOver", "switchover", 2],
     ["inDoubt", "switchover", null],

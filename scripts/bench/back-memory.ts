@@ -1,0 +1,32 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { adviseHugePages } from "../../src/platform/huge-pages.js";
+
+const PIECE_BYTES = 2 ** 28;
+
+/**
+ * Has the machine touch and free this much memory and a quarter of a GiB more, in huge pages and in small ones. A
+ * virtual machine gives free memory back to its host after some seconds, and the first touch afterwards
+ * costs many times a copy; what follows at once does not pay for that, neither our page path nor the raw pump.
+ */
+export async function backMemory(byteCount: number): Promise<void> {
+  const self = fileURLToPath(import.meta.url);
+  const bytes = String(byteCount + PIECE_BYTES);
+  await once(spawn(process.execPath, [self, bytes], { stdio: "inherit" }), "exit");
+}
+
+const [, program, byteCount] = process.argv;
+if (program === fileURLToPath(import.meta.url)) {
+  const kept: unknown[] = [];
+  for (const huge of [true, false]) {
+    for (let left = Number(byteCount); left > 0; left -= PIECE_BYTES) {
+      const units = PIECE_BYTES / 65_536;
+      const memory = new WebAssembly.Memory({ initial: units, maximum: units, shared: true });
+      const buffer = memory.buffer as unknown as SharedArrayBuffer;
+      if (huge) adviseHugePages(buffer);
+      new Uint8Array(buffer).fill(1);
+      kept.push(memory);
+    }
+  }
+}

@@ -1,0 +1,172 @@
+import { table } from "../markdown.js";
+import { formatRate } from "../../src/units.js";
+import { chartsOf } from "./charts.js";
+import { HIGH_RATIO, LOW_RATIO, PAPER, POST_COPY, SHIPPED } from "./plan.js";
+import type { Evaluation, Metric, PointResult } from "./results.js";
+import {
+  ablationTable,
+  degradationTable,
+  loadTable,
+  pointTable,
+  reductionTable,
+} from "./tables.js";
+import {
+  gapRatio,
+  lossesOf,
+  PAPER_PAGES_HIGH,
+  PAPER_PAGES_LOW,
+  PAPER_TIME,
+  type Verdict,
+  verdictsOf,
+} from "./verdicts.js";
+
+/** The whole of docs/EVALUATION.md, made from the results alone; a formatter aligns its tables. */
+export function evaluationDocument(evaluation: Evaluation): string {
+  const of = (part: string) => evaluation.points.filter((point) => point.part === part);
+  return [
+    ...introduction(evaluation),
+    ...bars(evaluation),
+    ...figures(of("figures"), evaluation),
+    ...sweep(of("sweep"), evaluation),
+    ...degradation(of("degradation"), evaluation),
+    ...ablation(of("ablation")),
+  ].join("\n\n");
+}
+
+function introduction({ machine, command, bandwidth, runsWanted, measuredAt }: Evaluation) {
+  return [
+    "# Evaluation",
+    "Written by `npm run evaluate`; do not edit it. The raw results are in [evaluation](evaluation), and " +
+      "`npm run evaluate -- --redraw` writes this document from them without measuring.",
+    table(
+      ["", ""],
+      [
+        ["command", `\`${command}\``],
+        ["measured", measuredAt],
+        ["machine", machine],
+        ["link", `loopback, page data held to ${formatRate(bandwidth)} by \`--max-bandwidth\``],
+        ["runs", `${String(runsWanted)} of every point`],
+      ],
+    ),
+    "Both hosts are real processes, and the guest goes back and forth between them, each time by the next " +
+      "algorithm, so that all of them see the same machine. Cells have the median of the runs and, in " +
+      "parentheses, the least and the most. The _ratio_ is the average rate at which the guest writes to " +
+      "pages over the bandwidth. The _limit_ is what the pages that are not zero need to cross once. " +
+      "_Predicted_ is what `tristage estimate` said before the first run.",
+  ];
+}
+
+function bars(evaluation: Evaluation): string[] {
+  const verdicts = verdictsOf(evaluation);
+  return [
+    "## What was won and what was lost",
+    table(
+      ["bar for three-stage as shipped", "found", ""],
+      verdicts.map(({ bar, found, met }) => [bar, found, word(met)]),
+    ),
+    lost(verdicts, evaluation),
+  ];
+}
+
+function word(met: boolean | null): string {
+  if (met === null) return "not measured";
+  return met ? "met" : "**missed**";
+}
+
+/** The honest paragraph, from the data. */
+function lost(verdicts: readonly Verdict[], { points }: Evaluation): string {
+  const count = (met: boolean | null) => verdicts.filter((verdict) => verdict.met === met).length;
+  const sentences = [
+    `Of ${String(verdicts.length)} bars ${String(count(true))} are met, ${String(count(false))} missed ` +
+      `and ${String(count(null))} not measured.`,
+    ...lossesOf(points),
+    ...gap(points),
+    ...problems(points),
+  ];
+  return sentences.join(" ");
+}
+
+function gap(points: readonly PointResult[]): string[] {
+  if (!points.some(({ part }) => part === "sweep")) return [];
+  const ratio = gapRatio(points);
+  return [
+    ratio === undefined
+      ? `At no ratio of the sweep was the total time ${String(PAPER_TIME)} % below pre-copy's.`
+      : `The paper's gap in total time (${String(PAPER_TIME)} %) appears in the sweep from ratio ${String(ratio)} on; ` +
+        "below that pre-copy is too near the limit for anybody to be so far below it.",
+  ];
+}
+
+/** Every algorithm that could not be run, once, with the reason. */
+function problems(points: readonly PointResult[]): string[] {
+  const reasons = new Map<string, string>();
+  for (const { ways } of points) {
+    for (const { way, problem } of ways) if (problem !== null) reasons.set(way, problem);
+  }
+  return [...reasons].map(([way, problem]) => `Runs of ${way} are missing: ${problem}.`);
+}
+
+function paperSays(group: string, metric: Metric): number | undefined {
+  if (metric === "totalMs") return group === "low" ? PAPER_TIME : undefined;
+  if (metric === "pages") return group === "low" ? PAPER_PAGES_LOW : PAPER_PAGES_HIGH;
+  return undefined;
+}
+
+function figures(points: readonly PointResult[], evaluation: Evaluation): string[] {
+  if (points.length === 0) return [];
+  const at = (ratio: number) => points.filter((point) => point.ratio === ratio);
+  const groups = [
+    { name: "low", points: at(LOW_RATIO) },
+    { name: "high", points: at(HIGH_RATIO) },
+  ];
+  return [
+    "## The paper's figures",
+    `memtester on a quarter of memory at a low ratio (${String(LOW_RATIO)}) and a high one ` +
+      `(${String(HIGH_RATIO)}); the rest of memory is full. It writes a sweep and then verifies it, so while it ` +
+      "writes the rate is twice the average. _three-stage (paper)_ defers nothing and sends every dirty page again.",
+    reductionTable(groups, [PAPER.name, SHIPPED.name, POST_COPY.name], paperSays),
+    "The paper's numbers are Xen's on its authors' machines. A negative sign is less than pre-copy.",
+    ...images("figures-", evaluation),
+    pointTable(points, evaluation),
+    loadTable(points, evaluation),
+  ];
+}
+
+function sweep(points: readonly PointResult[], evaluation: Evaluation): string[] {
+  if (points.length === 0) return [];
+  return [
+    "## From an idle guest to one that outruns the link",
+    "random-writer on half of memory: it writes to pages without any order, so nothing in the load favours an " +
+      "algorithm. At ratio 1 it writes as many pages as the link carries.",
+    ...images("sweep-", evaluation),
+    pointTable(points, evaluation),
+    loadTable(points, evaluation),
+  ];
+}
+
+function degradation(points: readonly PointResult[], evaluation: Evaluation): string[] {
+  if (points.length === 0) return [];
+  return [
+    "## What the guest's users notice",
+    "Operations per second in bins of 10 ms through the first run of each algorithm. The time to 90 % of full " +
+      "speed counts from the pause to the first 100 ms in which the guest reaches it.",
+    ...images("degradation-", evaluation),
+    degradationTable(points),
+    loadTable(points, evaluation),
+  ];
+}
+
+function ablation(points: readonly PointResult[]): string[] {
+  if (points.length === 0) return [];
+  return [
+    "## What each part of the method brings",
+    "Each part off in turn.",
+    ablationTable(points),
+  ];
+}
+
+function images(prefix: string, evaluation: Evaluation): string[] {
+  return chartsOf(evaluation)
+    .filter(({ file }) => file.startsWith(prefix))
+    .map(({ file, title }) => `![${title}](evaluation/${file})`);
+}

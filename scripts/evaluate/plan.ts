@@ -1,0 +1,135 @@
+import { PAGE_BYTES } from "../../src/memory/geometry.js";
+import type { MigrateRequest } from "../../src/host/service.js";
+
+/** What is measured: every point, every way to move its guest, and what a run of it is told. Pure data. */
+
+export const PARTS = ["figures", "sweep", "degradation", "ablation"] as const;
+export type Part = (typeof PARTS)[number];
+
+/** All page data keeps to this, in bytes per second: 1.5 Gbit/s, which two cores carry beside a guest. */
+export const BANDWIDTH = 187_500_000;
+
+const MIB = 2 ** 20;
+
+/** Average bytes of pages that are written per byte that the link carries. */
+export const LOW_RATIO = 0.25;
+export const HIGH_RATIO = 0.6;
+
+/** One way to move a guest. */
+export interface Way {
+  /** Its column in the tables and its colour in the charts. */
+  readonly name: string;
+  readonly request: Pick<MigrateRequest, "algorithm" | "tuning">;
+}
+
+/** One guest, and the ways in which it is moved. */
+export interface Point {
+  readonly part: Part;
+  readonly name: string;
+  readonly memoryBytes: number;
+  /** As it was meant; null where the guest's work decides. */
+  readonly ratio: number | null;
+  readonly guest: string;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly vcpuCount: number;
+  readonly ways: readonly Way[];
+}
+
+export const PRE_COPY: Way = { name: "pre-copy", request: { algorithm: "pre-copy" } };
+export const POST_COPY: Way = { name: "post-copy", request: { algorithm: "post-copy" } };
+/** Nothing is deferred, and whatever is dirty travels again: the method of the paper. */
+export const PAPER: Way = {
+  name: "three-stage (paper)",
+  request: { tuning: { defer: false, unchanged: false } },
+};
+export const SHIPPED: Way = { name: "three-stage", request: {} };
+const STOP_AND_COPY: Way = { name: "stop-and-copy", request: { algorithm: "stop-and-copy" } };
+
+/** Everything on, then each part off in turn. */
+const ABLATIONS: readonly Way[] = [
+  SHIPPED,
+  { name: "no prepull", request: { tuning: { prepull: false } } },
+  { name: "no hot-first push", request: { tuning: { order: "ascending" } } },
+  { name: "no deferral", request: { tuning: { defer: false } } },
+  { name: "no unchanged check", request: { tuning: { unchanged: false } } },
+  { name: "chunks of 64 KiB", request: { tuning: { chunkPages: 16 } } },
+];
+
+export function planOf(part: Part, quick: boolean): readonly Point[] {
+  switch (part) {
+    case "figures":
+      return (quick ? [128, 256] : [128, 256, 512, 1024]).flatMap((mib) =>
+        [LOW_RATIO, HIGH_RATIO].map((ratio) => memtester(mib * MIB, ratio)),
+      );
+    case "sweep":
+      return (quick ? [0, 0.5, 1, 1.5] : [0, 0.25, 0.5, 0.75, 1, 1.5, 2]).map((ratio) =>
+        randomWriter((quick ? 256 : 512) * MIB, ratio),
+      );
+    case "degradation":
+      return SERVICES.map((service) => ({
+        part,
+        ...service(quick),
+        ways: [STOP_AND_COPY, PRE_COPY, POST_COPY, SHIPPED],
+      }));
+    case "ablation":
+      return SERVICES.map((service) => ({ part, ...service(quick), ways: ABLATIONS }));
+  }
+}
+
+function pagesPerSecond(ratio: number): string {
+  // A guest cannot be told to write nothing; one page a second is as good.
+  return `${String(Math.max(1, Math.round((ratio * BANDWIDTH) / PAGE_BYTES)))}pages/s`;
+}
+
+/**
+ * memtester on a quarter of memory, the rest full of data. It writes half of the time and verifies the other
+ * half, so its pace is twice the rate at which it makes pages dirty.
+ */
+function memtester(memoryBytes: number, ratio: number): Point {
+  return {
+    part: "figures",
+    name: `memtester ${String(memoryBytes / MIB)} MiB, ratio ${String(ratio)}`,
+    memoryBytes,
+    ratio,
+    guest: "memtester",
+    settings: { share: "25%", fill: "100%", rate: pagesPerSecond(2 * ratio) },
+    vcpuCount: 1,
+    ways: [PRE_COPY, POST_COPY, PAPER, SHIPPED],
+  };
+}
+
+/** Writes to half of memory without any order: nothing in it favours an algorithm. */
+function randomWriter(memoryBytes: number, ratio: number): Point {
+  return {
+    part: "sweep",
+    name: `random-writer, ratio ${String(ratio)}`,
+    memoryBytes,
+    ratio,
+    guest: "random-writer",
+    settings: { "working-set": "50%", rate: pagesPerSecond(ratio) },
+    vcpuCount: 1,
+    ways: [PRE_COPY, POST_COPY, SHIPPED],
+  };
+}
+
+type Service = Omit<Point, "part" | "ways">;
+
+/** Guests whose operations somebody waits for, at a pace that leaves two cores room for the migration. */
+const SERVICES: readonly ((quick: boolean) => Service)[] = [
+  (quick) => ({
+    name: "kv, mix A",
+    memoryBytes: (quick ? 256 : 512) * MIB,
+    ratio: null,
+    guest: "kv",
+    settings: { mix: "A", rate: "100000" },
+    vcpuCount: 1,
+  }),
+  (quick) => ({
+    name: "hot-cold",
+    memoryBytes: (quick ? 256 : 512) * MIB,
+    ratio: null,
+    guest: "hot-cold",
+    settings: { rate: "200000" },
+    vcpuCount: 1,
+  }),
+];

@@ -1,0 +1,184 @@
+import { PAGE_BYTES } from "../../src/memory/geometry.js";
+import { HIGH_RATIO, LOW_RATIO, PAPER, POST_COPY, PRE_COPY, SHIPPED } from "./plan.js";
+import { type Evaluation, type Metric, type PointResult, valuesOf, wayOf } from "./results.js";
+import { limitMs, reductionPercent, spreadOf } from "./statistics.js";
+
+/** What the paper reports against Xen's pre-copy, in percent. */
+export const PAPER_TIME = 36.2;
+export const PAPER_PAGES_LOW = 22;
+export const PAPER_PAGES_HIGH = 35.7;
+
+const MOST_PAGES = 1.1;
+const MOST_OF_LIMIT = 1.15;
+
+/** A promise held against what was measured; `met` is null where that was not measured. */
+export interface Verdict {
+  readonly bar: string;
+  readonly found: string;
+  readonly met: boolean | null;
+}
+
+export function verdictsOf(evaluation: Evaluation): readonly Verdict[] {
+  const { points } = evaluation;
+  const low = points.filter(({ part, ratio }) => part === "figures" && ratio === LOW_RATIO);
+  const high = points.filter(({ part, ratio }) => part === "figures" && ratio === HIGH_RATIO);
+  return [
+    totalTime(low, evaluation),
+    pages("low", low, PAPER_PAGES_LOW),
+    pages("high", high, PAPER_PAGES_HIGH),
+    mostPages([...low, ...high]),
+    downtime(points),
+    nearLimit(points, evaluation),
+    waiting(points),
+  ];
+}
+
+/** The median of a way's runs at a point. */
+function medianOf(point: PointResult, way: string, metric: Metric): number | undefined {
+  return spreadOf(valuesOf(wayOf(point, way), metric))?.median;
+}
+
+/** Percent by which `way` is below pre-copy, the mean over points; undefined where one was not measured. */
+export function meanReduction(
+  points: readonly PointResult[],
+  way: string,
+  metric: Metric,
+): number | undefined {
+  const reductions = points.map((point) => {
+    const [ours, theirs] = [way, PRE_COPY.name].map((name) => medianOf(point, name, metric));
+    return ours === undefined || theirs === undefined ? undefined : reductionPercent(ours, theirs);
+  });
+  const known = reductions.filter((it) => it !== undefined);
+  return known.length === points.length ? spreadOf(known)?.mean : undefined;
+}
+
+/** A point's total time over the least that its bytes need. */
+export function timesLimit(
+  point: PointResult,
+  way: string,
+  { bandwidth }: Evaluation,
+): number | undefined {
+  const totalMs = medianOf(point, way, "totalMs");
+  const least = limitMs(point.contentPages, PAGE_BYTES, bandwidth);
+  return totalMs === undefined || least === 0 ? undefined : totalMs / least;
+}
+
+function unknown(bar: string): Verdict {
+  return { bar, found: "not measured", met: null };
+}
+
+function totalTime(low: readonly PointResult[], evaluation: Evaluation): Verdict {
+  const bar = `total time at the low ratio, mean over sizes: at least −${String(PAPER_TIME)} %, or the limit`;
+  const reduction = meanReduction(low, SHIPPED.name, "totalMs");
+  const shares = low.flatMap((point) => timesLimit(point, SHIPPED.name, evaluation) ?? []);
+  const worst = spreadOf(shares);
+  if (reduction === undefined || worst === undefined) return unknown(bar);
+  const found = `−${reduction.toFixed(1)} %; ${worst.mean.toFixed(2)} × the limit on average`;
+  return { bar, found, met: reduction >= PAPER_TIME || worst.most <= MOST_OF_LIMIT };
+}
+
+function pages(which: string, points: readonly PointResult[], percent: number): Verdict {
+  const bar = `pages at the ${which} ratio: at least −${String(percent)} %`;
+  const reduction = meanReduction(points, SHIPPED.name, "pages");
+  if (reduction === undefined) return unknown(bar);
+  return { bar, found: `−${reduction.toFixed(1)} %`, met: reduction >= percent };
+}
+
+function mostPages(points: readonly PointResult[]): Verdict {
+  const bar = `pages at both ratios: at most ${MOST_PAGES.toFixed(2)} × the guest's`;
+  const shares = points.flatMap((point) => {
+    const sent = medianOf(point, SHIPPED.name, "pages");
+    return sent === undefined ? [] : sent / (point.memoryBytes / PAGE_BYTES);
+  });
+  const spread = spreadOf(shares);
+  if (spread === undefined) return unknown(bar);
+  const found = `${spread.least.toFixed(2)} to ${spread.most.toFixed(2)} ×`;
+  return { bar, found, met: spread.most <= MOST_PAGES };
+}
+
+function downtime(points: readonly PointResult[]): Verdict {
+  const bar = "downtime at every point: not above pre-copy's";
+  const pairs = points.flatMap((point) => {
+    const [ours, theirs] = [SHIPPED.name, PRE_COPY.name].map((name) =>
+      medianOf(point, name, "downtimeMs"),
+    );
+    return ours === undefined || theirs === undefined ? [] : [{ point, ours, theirs }];
+  });
+  if (pairs.length === 0) return unknown(bar);
+  const above = pairs.filter(({ ours, theirs }) => ours > theirs);
+  const names = above.map(
+    ({ point, ours, theirs }) =>
+      `${point.name} (${ours.toFixed(1)} against ${theirs.toFixed(1)} ms)`,
+  );
+  const held = `${String(pairs.length - above.length)} of ${String(pairs.length)} points`;
+  const found = above.length === 0 ? held : `${held}; above at ${names.join(", ")}`;
+  return { bar, found, met: above.length === 0 };
+}
+
+function nearLimit(points: readonly PointResult[], evaluation: Evaluation): Verdict {
+  const bar = `total time up to ratio 1: at most ${MOST_OF_LIMIT.toFixed(2)} × the limit`;
+  const near = points.flatMap((point) => {
+    const share = timesLimit(point, SHIPPED.name, evaluation);
+    const counts = point.ratio !== null && point.ratio <= 1 && share !== undefined;
+    return counts ? [{ point, share }] : [];
+  });
+  if (near.length === 0) return unknown(bar);
+  const above = near.filter(({ share }) => share > MOST_OF_LIMIT);
+  const names = above.map(({ point, share }) => `${point.name} (${share.toFixed(2)} ×)`);
+  const held = `${String(near.length - above.length)} of ${String(near.length)} points`;
+  const found = above.length === 0 ? held : `${held}; above at ${names.join(", ")}`;
+  return { bar, found, met: above.length === 0 };
+}
+
+function waiting(points: readonly PointResult[]): Verdict {
+  const bar = "blocktime plus downtime, kv mix A: below post-copy's, and below pre-copy's downtime";
+  const point = points.find(({ part, guest }) => part === "degradation" && guest === "kv");
+  if (point === undefined) return unknown(bar);
+  const wait = (way: string) => {
+    const [stopped, blocked] = (["downtimeMs", "blocktimeMs"] as const).map((metric) =>
+      medianOf(point, way, metric),
+    );
+    return stopped === undefined || blocked === undefined ? undefined : stopped + blocked;
+  };
+  const [ours, post, pre] = [SHIPPED, POST_COPY, PRE_COPY].map(({ name }) => wait(name));
+  if (ours === undefined || post === undefined || pre === undefined) return unknown(bar);
+  const found = `${ours.toFixed(1)} ms; post-copy ${post.toFixed(1)} ms, pre-copy ${pre.toFixed(1)} ms`;
+  return { bar, found, met: ours < post && ours < pre };
+}
+
+/** Places where a rival did better than three-stage as shipped, said in words; the worst of each metric. */
+export function lossesOf(points: readonly PointResult[]): readonly string[] {
+  const metrics = [
+    ["totalMs", "total time"],
+    ["pages", "pages"],
+    ["downtimeMs", "downtime"],
+  ] as const;
+  return metrics.flatMap(([metric, name]) => {
+    const losses = points.flatMap((point) => {
+      const ours = medianOf(point, SHIPPED.name, metric);
+      if (ours === undefined || point.part === "ablation") return [];
+      return [PRE_COPY, POST_COPY, PAPER].flatMap(({ name: rival }) => {
+        const theirs = medianOf(point, rival, metric);
+        if (theirs === undefined || theirs >= ours) return [];
+        return { at: point.name, rival, percent: -reductionPercent(ours, theirs) };
+      });
+    });
+    const worst = losses.sort((a, b) => b.percent - a.percent)[0];
+    if (worst === undefined) return [];
+    const { at, rival, percent } = worst;
+    const places = losses.length === 1 ? "once" : `${String(losses.length)} times`;
+    return [
+      `In ${name} a rival was ahead ${places}; furthest at ${at}, where ${rival} was better and ` +
+        `three-stage ${percent.toFixed(0)} % above it.`,
+    ];
+  });
+}
+
+/** The lowest ratio of the sweep at which the total time is as far below pre-copy's as in the paper. */
+export function gapRatio(points: readonly PointResult[]): number | undefined {
+  return points
+    .filter(({ part }) => part === "sweep")
+    .filter((point) => (meanReduction([point], SHIPPED.name, "totalMs") ?? 0) >= PAPER_TIME)
+    .flatMap(({ ratio }) => ratio ?? [])
+    .sort((a, b) => a - b)[0];
+}

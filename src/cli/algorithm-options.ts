@@ -1,0 +1,55 @@
+import {
+  ALGORITHM_NAMES,
+  type AlgorithmChoice,
+  DEFAULT_ALGORITHM,
+  throttleProblem,
+} from "../source/algorithms/choice.js";
+import { type Arguments, usage } from "./arguments.js";
+import { flag, valued } from "./options.js";
+
+/** What is taken when only `--throttle` is given: QEMU's figures for auto-converge. */
+const THROTTLE = { startPercent: 20, stepPercent: 10, maxPercent: 99 } as const;
+const THROTTLE_PARTS = ["throttle-start", "throttle-step", "throttle-max"];
+
+const percent = (what: string, usual: number) =>
+  valued(`Percent of the guest's time: ${what} [${String(usual)}]`);
+
+/** Which algorithm moves the guest, and what each may be told. */
+export const ALGORITHM_OPTIONS = {
+  algorithm: valued(`${ALGORITHM_NAMES.join(", ")} [${DEFAULT_ALGORITHM}]`),
+  "downtime-limit": valued("pre-copy: stop the rounds when the rest takes no longer, as 300ms"),
+  "max-rounds": valued("pre-copy: most rounds while the guest runs [29]"),
+  throttle: flag("pre-copy: slow down a guest that writes faster than its pages can be sent"),
+  "throttle-start": percent("the first step", THROTTLE.startPercent),
+  "throttle-step": percent("each further step", THROTTLE.stepPercent),
+  "throttle-max": percent("the last step", THROTTLE.maxPercent),
+  "max-downtime": valued("auto: how long the guest may stand still [300ms]"),
+  "max-total": valued("auto: how long the whole migration should take, as 30s"),
+};
+
+export function readAlgorithm(args: Arguments): AlgorithmChoice {
+  return {
+    algorithm: args.oneOf("algorithm", ALGORITHM_NAMES),
+    downtimeLimitMs: args.duration("downtime-limit"),
+    maxRounds: args.rounds("max-rounds"),
+    throttle: readThrottle(args),
+    maxDowntimeMs: args.duration("max-downtime"),
+    maxTotalMs: args.duration("max-total"),
+  };
+}
+
+function readThrottle(args: Arguments): AlgorithmChoice["throttle"] {
+  if (!args.flag("throttle")) {
+    const stray = THROTTLE_PARTS.find((name) => args.has(name));
+    if (stray !== undefined) throw usage(`--${stray} means nothing without --throttle`);
+    return undefined;
+  }
+  const throttle = {
+    startPercent: args.percent("throttle-start") ?? THROTTLE.startPercent,
+    stepPercent: args.percent("throttle-step") ?? THROTTLE.stepPercent,
+    maxPercent: args.percent("throttle-max") ?? THROTTLE.maxPercent,
+  };
+  const problem = throttleProblem(throttle);
+  if (problem !== undefined) throw usage(problem);
+  return throttle;
+}

@@ -1,0 +1,24 @@
+import { estimate } from "../source/estimate/estimate.js";
+import type { HostContext } from "./context.js";
+import type { EstimateEvent } from "./events.js";
+import { requirePeer } from "./peer-address.js";
+import type { EstimateRequest } from "./service.js";
+
+const DEFAULT_MS = 2000;
+
+/** Rejects with USAGE, GUEST_NOT_HERE or GUEST_BUSY, or as `probeLink` does. */
+export async function estimateFor(
+  context: HostContext,
+  request: EstimateRequest,
+): Promise<EstimateEvent> {
+  const { clock, token } = context;
+  const to = requirePeer(request.to);
+  const resident = context.pick(request.guestId);
+  // Where pages are still missing their stamps say so, and not when they were written.
+  resident.require("running", "migrating", "paused");
+  const link = { to, token, maxBandwidth: request.maxBandwidth };
+  const { guest, heat } = resident;
+  const found = await estimate(guest.ram, heat, link, request.durationMs ?? DEFAULT_MS, clock);
+  const { guestId, name } = guest.spec;
+  return { event: "estimate", guestId, guest: name, to: request.to, ...found };
+}

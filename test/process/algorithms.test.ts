@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import type { MigrateRequest } from "../../src/host/service.js";
+import type { Report } from "../../src/protocol/report.js";
+import { Daemon } from "./daemon.js";
+import { guestModule } from "./modules.js";
+import { assertUnmoved } from "./same-guest.js";
+
+/** Slow enough that the guest gets to write while it moves, fast enough for a test. */
+const SLOW = { maxBandwidth: 16 * 2 ** 20 };
+const MEMORY = ["--memory", "8MiB"];
+
+/** Built-in guests at a steady pace: what they have done is soon done again, to compare. */
+const PACED = [
+  "idle",
+  "random-writer rate=3000/s working-set=100%",
+  "sequential-writer rate=100000/s",
+  "hot-cold rate=60000/s write-ratio=0.5",
+  "kv mix=A rate=20000ops/s",
+];
+
+let b: Daemon;
+let c: Daemon;
+before(async () => {
+  [b, c] = await Promise.all([Daemon.dest(), Daemon.dest()]);
+});
+after(async () => {
+  await Promise.all([b, c].map((host) => host[Symbol.asyncDispose]()));
+});
+
+type Request = Omit<MigrateRequest, "to">;
+
+/** Moves the guest, and waits until the destination is done with it as well. */
+async function move(from: Daemon, to: Daemon, request: Request): Promise<Report> {
+  const migrationId = await from.migrate(to, request);
+  const report = await from.report(migrationId);
+  assert.equal(report.outcome, "completed", report.failure?.text);
+  await to.report(migrationId);
+  assert.equal(report.verified.mismatches, 0);
+  return report;
+}
+
+for (const vcpus of [1, 2]) {
+  const plural = vcpus === 1 ? "one vCPU" : "two vCPUs";
+  // A guest that writes nothing is the same with more vCPUs, and every chain takes its time.
+  for (const guest of vcpus === 1 ? PACED : PACED.slice(1)) {
+    test(`${guest} on ${plural} is the guest that never moved, by every algorithm in turn`, async () => {
+      const words = [...MEMORY, "--vcpus", String(vcpus), "--listen", "127.0.0.1:0"];
+      await using a = await Daemon.source(guest, ...words);
+      const preCopy = await move(a, b, { ...SLOW, algorithm: "pre-copy" });
+      assert.equal(preCopy.algorithm, "pre-copy");
+      const first = await assertUnmoved(b);
+      const postCopy = await move(b, c, { ...SLOW, algorithm: "post-copy" });
+      assert.equal(postCopy.algorithm, "post-copy");
+      const second = await assertUnmoved(c, first.operations);
+      const auto = await move(c, b, { ...SLOW, algorithm: "auto" });
+      assert.equal(auto.algorithm, auto.choice?.algorithm);
+      const third = await assertUnmoved(b, second.operations);
+      const stopAndCopy = await move(b, a, { ...SLOW, algorithm: "stop-and-copy" });
+      assert.equal(stopAndCopy.algorithm, "stop-and-copy");
+      await assertUnmoved(a, third.operations);
+    });
+  }
+
+  for (const algorithm of ["pre-copy", "post-copy"] as const) {
+    test(`memtester at full speed on ${plural} is the guest that never moved, by ${algorithm}`, async () => {
+      const words = [...MEMORY, "--vcpus", String(vcpus)];
+      await using a = await Daemon.source("memtester share=25%", ...words);
+      await using dest = await Daemon.dest();
+      const { operations } = await a.guest();
+      await dest.phase("observing", await a.migrate(dest, { ...SLOW, algorithm }));
+      await dest.pause();
+      const digest = await assertUnmoved(dest);
+      assert.ok(digest.operations.reduce((sum, count) => sum + count, 0) > operations);
+    });
+  }
+}
+
+/** Writes all of its memory over and over, far faster than `SLOW` can carry it. */
+const HOT = "random-writer rate=400000/s working-set=50%";
+
+test("pre-copy stops a guest that it cannot catch, sends the rest, and tells each round", async () => {
+  await using a = await Daemon.source(HOT, ...MEMORY);
+  const report = await move(a, b, { ...SLOW, algorithm: "pre-copy" });
+  assert.ok(
+    ["grew", "max-rounds", "sent-3x"].includes(report.stopReason ?? ""),
+    report.stopReason!,
+  );
+  const stopped = report.rounds.map((round) => round.stopped);
+  assert.deepEqual(stopped, [...stopped.slice(1).fill(false), true], "one pass, the last");
+  const last = report.rounds.at(-1)!;
+  assert.ok(last.pagesSent > 900, "half of its memory was dirty");
+  assert.equal(last.dirtyPagesAfter, 0);
+  assert.ok(report.rounds[0]!.pagesSkipped > 0, "it sent pages that were dirty again already");
+  const sent = report.rounds.reduce((sum, { pagesSent }) => sum + pagesSent, 0);
+  assert.equal(sent, report.pages.stageOne + report.pages.zero);
+  assert.deepEqual([report.pages.dirty, report.pages.stageThree, report.faults.count], [0, 0, 0]);
+  const { downtimeParts, times } = report;
+  assert.ok(
+    (downtimeParts?.copyMs ?? 0) > 0.7 * (times.downtimeMs ?? 0),
+    "what it stood still for",
+  );
+  assert.equal(report.choice, null);
+  await assertUnmoved(b);
+});
+
+test("pre-copy makes no more rounds than it may", async () => {
+  await using a = await Daemon.source("random-writer rate=3000/s", ...MEMORY);
+  const report = await move(a, b, { ...SLOW, algorithm: "pre-copy", maxRounds: 1 });
+  assert.equal(report.stopReason, "max-rounds");
+  assert.deepEqual(
+    report.rounds.map(({ stopped }) => stopped),
+    [false, true],
+  );
+});
+
+test("pre-copy stops as soon as the rest fits into --downtime-limit", async () => {
+  await using a = await Daemon.source("random-writer rate=3000/s", ...MEMORY);
+  // All of its memory takes half a second.
+  const report = await move(a, b, { ...SLOW, algorithm: "pre-copy", downtimeLimitMs: 2000 });
+  assert.equal(report.stopReason, "downtime-limit");
+  assert.equal(report.rounds.length, 2);
+});
+
+test("pre-copy slows down a guest that it cannot catch, and lets it go when it is cancelled", async () => {
+  await using a = await Daemon.source("random-writer working-set=50%", ...MEMORY);
+  await using dest = await Daemon.dest();
+  const throttle = { startPercent: 90, stepPercent: 9, maxPercent: 99 };
+  // So many rounds that the test can look at a guest that is slowed down.
+  const request = { ...SLOW, maxRounds: 1000, throttle, algorithm: "pre-copy" } as const;
+  const free = (await a.progress(1_000_000)).operationsPerSecond;
+  const migrationId = await a.migrate(dest, { ...request, maxBandwidth: 2 ** 21 });
+  await a.guestWhere(({ operationsPerSecond }) => operationsPerSecond < free / 4);
+  await a.cancel(migrationId);
+  const report = await a.report(migrationId);
+  assert.equal(report.outcome, "cancelled");
+  await a.guestWhere(({ operationsPerSecond }) => operationsPerSecond > free / 2);
+
+  const moved = await a.report(await a.migrate(dest, request));
+  assert.equal(moved.outcome, "completed");
+  const [first, second] = moved.rounds.map(({ throttlePercent }) => throttlePercent);
+  assert.deepEqual([first, second], [0, 90]);
+  await dest.guestWhere(({ operationsPerSecond }) => operationsPerSecond > free / 2);
+});
+
+test("post-copy sends every page once, after the handover, and none that was never written", async () => {
+  const module = guestModule(`
+    boot(memory) {
+      for (let page = 0; page < 500; page += 1) memory.store32(page * 4096, page + 1);
+      return [{ at: 0 }];
+    },
+    step(memory, cpu, operations) {
+      for (let left = operations; left > 0; left -= 1) {
+        cpu.at = (cpu.at + 7) % 500;
+        memory.store32(cpu.at * 4096 + 8, left);
+      }
+      return operations;
+    },
+    operationsPerSecond: () => 20000`);
+  await using a = await Daemon.source(module, ...MEMORY);
+  const report = await move(a, b, { ...SLOW, algorithm: "post-copy" });
+  assert.deepEqual([report.rounds, report.stopReason, report.choice], [[], null, null]);
+  const { stageOne, stageThree, dirty, unchanged, mostSendsOfOnePage } = report.pages;
+  assert.deepEqual([stageOne, stageThree, dirty, unchanged], [0, 500, 500, 0]);
+  assert.equal(mostSendsOfOnePage, 1);
+  assert.ok(report.faults.count > 0, "it ran before its pages were there");
+  assert.equal(report.times.passMs, null);
+});
+
+test("stop-and-copy sends every page once, while the guest stands still", async () => {
+  await using a = await Daemon.source("random-writer rate=3000/s", ...MEMORY);
+  const report = await move(a, b, { ...SLOW, algorithm: "stop-and-copy" });
+  const { total, stageOne, stageThree, dirty, mostSendsOfOnePage } = report.pages;
+  assert.deepEqual([stageOne, stageThree, dirty, mostSendsOfOnePage], [total, 0, 0, 1]);
+  assert.deepEqual(
+    report.rounds.map(({ pass, pagesSent, stopped }) => [pass, pagesSent, stopped]),
+    [[1, total, true]],
+  );
+  assert.equal(report.times.passMs, null);
+});
+
+test("three-stage tells of its one pass", async () => {
+  await using a = await Daemon.source("random-writer rate=3000/s", ...MEMORY);
+  const report = await move(a, b, SLOW);
+  assert.equal(report.algorithm, "three-stage");
+  const [pass, ...others] = report.rounds;
+  assert.deepEqual([others, report.stopReason, report.choice], [[], null, null]);
+  assert.equal(pass?.pagesSent, report.pages.stageOne + report.pages.zero);
+  assert.equal(pass.pagesSkipped, report.pages.deferred);
+});
+
+test("auto is pre-copy for a guest that rests, and three-stage for one that writes too fast", async () => {
+  const request = { ...SLOW, algorithm: "auto", maxDowntimeMs: 50, maxTotalMs: 30_000 } as const;
+  await using idle = await Daemon.source("idle", ...MEMORY);
+  const rested = await move(idle, b, request);
+  assert.deepEqual([rested.algorithm, rested.stopReason], ["pre-copy", "downtime-limit"]);
+  assert.match(rested.choice?.why ?? "", /within the 35 ms/);
+  assert.equal(rested.faults.count, 0);
+
+  await using hot = await Daemon.source(HOT, ...MEMORY);
+  const fast = await move(hot, c, request);
+  assert.deepEqual([fast.algorithm, fast.stopReason], ["three-stage", "not-converging"]);
+  assert.match(fast.choice?.why ?? "", /more than the 35 ms .* too fast/);
+  assert.ok(fast.pages.dirty > 900);
+  await assertUnmoved(c);
+});
+
+test("a host refuses an option that the algorithm would ignore", async () => {
+  await using a = await Daemon.source("idle", ...MEMORY);
+  const refused = { code: "USAGE", message: /maxRounds means nothing to post-copy/ };
+  await assert.rejects(a.migrate(b, { algorithm: "post-copy", maxRounds: 3 }), refused);
+  const tuned = { code: "USAGE", message: /tuning\.prepull means nothing to pre-copy/ };
+  await assert.rejects(a.migrate(b, { algorithm: "pre-copy", tuning: { prepull: false } }), tuned);
+  assert.equal((await a.guest()).state, "running");
+});

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { chartsOf, svgOf } from "../../../scripts/evaluate/charts.js";
+import { evaluationDocument } from "../../../scripts/evaluate/document.js";
+import { PARTS, planOf } from "../../../scripts/evaluate/plan.js";
+import { evaluation, point, run, way } from "./samples.js";
+
+const runs = [run({ totalMs: 1000 }), run({ totalMs: 1200 })];
+const ways = [
+  way("pre-copy", [], { problem: "refused: unknown algorithm" }),
+  way("three-stage", runs, { predictedAs: "three-stage" }),
+];
+const bins = Array.from({ length: 50 }, (_, bin) => [bin * 10 - 200, 1000] as const);
+const whole = evaluation([
+  point({ ways }),
+  point({ ways, ratio: 0.6, name: "the high one" }),
+  point({ part: "sweep", guest: "random-writer", ratio: 1, ways }),
+  point({
+    part: "degradation",
+    guest: "kv",
+    name: "kv, mix A",
+    ratio: null,
+    ways: [way("three-stage", runs, { bins })],
+  }),
+  point({ part: "ablation", guest: "kv", ratio: null, ways: [way("no prepull", runs)] }),
+]);
+
+test("the document shows the median with its spread, and the prediction beside it", () => {
+  const text = evaluationDocument(whole);
+  assert.match(text, /\| three-stage \| 1\.10 \(1\.00 – 1\.20\) \| 1\.10 \| 1\.10 \|/);
+});
+
+test("the document says why an algorithm has no runs, in its row and in words", () => {
+  const text = evaluationDocument(whole);
+  assert.match(text, /\| pre-copy \| refused: unknown algorithm \| – \|/);
+  assert.match(text, /Runs of pre-copy are missing: refused: unknown algorithm\./);
+});
+
+test("the document names machine, command and every chart, and no number that is none", () => {
+  const text = evaluationDocument(whole);
+  assert.match(text, /a machine that does not exist/);
+  for (const { file } of chartsOf(whole)) assert.ok(text.includes(`(evaluation/${file})`), file);
+  assert.doesNotMatch(text, /NaN|undefined|Infinity|\[object/);
+});
+
+test("the document of one part has only that part", () => {
+  const text = evaluationDocument(evaluation([point({ ways })]));
+  assert.match(text, /## The paper's figures/);
+  assert.doesNotMatch(text, /## From an idle guest|sweep-/);
+});
+
+test("every chart is an SVG with a transparent background and each way that was run", async () => {
+  for (const chart of chartsOf(whole)) {
+    const svg = await svgOf(chart);
+    assert.match(svg, /^<svg[^>]+viewBox/);
+    assert.ok(svg.includes("three-stage"), chart.file);
+    assert.doesNotMatch(svg, /NaN|undefined|fill="(?:white|#fff(?:fff)?)"/);
+  }
+});
+
+test("the plan has distinct points, and a quick one has smaller guests", () => {
+  for (const part of PARTS) {
+    const [all, quick] = [planOf(part, false), planOf(part, true)];
+    assert.equal(new Set(all.map(({ name }) => name)).size, all.length);
+    const largest = (points: typeof all) => Math.max(...points.map((it) => it.memoryBytes));
+    assert.ok(largest(quick) < largest(all));
+  }
+});

@@ -1,0 +1,56 @@
+import type {
+  Evaluation,
+  PointResult,
+  RunResult,
+  WayResult,
+} from "../../../scripts/evaluate/results.js";
+
+/** Made-up results: nothing here was measured. */
+
+export function run(changes: Partial<RunResult> = {}): RunResult {
+  return {
+    totalMs: 1000,
+    downtimeMs: 10,
+    blocktimeMs: 5,
+    pages: 1000,
+    faults: 3,
+    networkFaultPercent: 1,
+    longestGapMs: 12,
+    recoveryMs: 40,
+    rounds: 1,
+    stopReason: null,
+    ...changes,
+  };
+}
+
+export function way(name: string, runs: readonly RunResult[], changes: Partial<WayResult> = {}) {
+  return { way: name, predictedAs: null, runs, problem: null, bins: [], ...changes };
+}
+
+/** 1000 pages of 4096 bytes; at the evaluation's bandwidth they need a second. */
+export function point(changes: Partial<PointResult> = {}): PointResult {
+  return {
+    part: "figures",
+    name: "memtester, made up",
+    guest: "memtester",
+    settings: { rate: "1pages/s" },
+    memoryBytes: 4_096_000,
+    ratio: 0.25,
+    measuredRatio: 0.24,
+    contentPages: 1000,
+    predictions: [{ algorithm: "three-stage", downtimeMs: 4, totalMs: 1100, pages: 1010 }],
+    ways: [],
+    ...changes,
+  };
+}
+
+export function evaluation(points: readonly PointResult[]): Evaluation {
+  return {
+    measuredAt: "2000-01-01",
+    machine: "a machine that does not exist",
+    command: "npm run evaluate",
+    bandwidth: 4_096_000,
+    runsWanted: 2,
+    points,
+  };
+}

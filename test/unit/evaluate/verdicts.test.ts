@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { PointResult, RunResult } from "../../../scripts/evaluate/results.js";
+import { gapRatio, lossesOf, verdictsOf } from "../../../scripts/evaluate/verdicts.js";
+import { evaluation, point, run, way } from "./samples.js";
+
+/** A point at which pre-copy and three-stage had one run each. */
+function duel(
+  pre: Partial<RunResult>,
+  ours: Partial<RunResult>,
+  changes: Partial<PointResult> = {},
+): PointResult {
+  return point({
+    ways: [way("pre-copy", [run(pre)]), way("three-stage", [run(ours)])],
+    ...changes,
+  });
+}
+
+function metOf(points: readonly PointResult[]): readonly (boolean | null)[] {
+  return verdictsOf(evaluation(points)).map(({ met }) => met);
+}
+
+test("no bar is met or missed where nothing was measured", () => {
+  assert.deepEqual(metOf([]), Array(7).fill(null));
+  const alone = point({ ways: [way("three-stage", [run()])] });
+  const [time, pages] = metOf([alone]);
+  assert.deepEqual([time, pages], [null, null]);
+});
+
+test("the bar for total time is met by the reduction, or by the limit", () => {
+  const time = (pre: number, ours: number) => metOf([duel({ totalMs: pre }, { totalMs: ours })])[0];
+  assert.equal(time(4000, 2000), true);
+  assert.equal(time(1200, 1100), true);
+  assert.equal(time(1500, 1400), false);
+});
+
+test("the bars for pages hold the low and the high ratio apart", () => {
+  const points = [
+    duel({ pages: 1300 }, { pages: 1000 }),
+    duel({ pages: 1300 }, { pages: 1000 }, { ratio: 0.6 }),
+  ];
+  const [, low, high, most] = metOf(points);
+  assert.deepEqual([low, high, most], [true, false, true]);
+  assert.equal(metOf([duel({ pages: 9000 }, { pages: 1101 })])[3], false);
+});
+
+test("the bar for downtime names each point that is above pre-copy's", () => {
+  const points = [
+    duel({ downtimeMs: 20 }, { downtimeMs: 10 }),
+    duel({ downtimeMs: 5 }, { downtimeMs: 10 }, { part: "sweep", name: "the bad one" }),
+  ];
+  const verdict = verdictsOf(evaluation(points))[4]!;
+  assert.equal(verdict.met, false);
+  assert.match(verdict.found, /^1 of 2 points; above at the bad one \(10\.0 against 5\.0 ms\)$/);
+});
+
+test("the bar for the limit counts up to ratio 1 and not beyond", () => {
+  const near = duel({}, { totalMs: 1150 }, { ratio: 1 });
+  const far = duel({}, { totalMs: 3000 }, { ratio: 1.5 });
+  assert.equal(metOf([near, far])[5], true);
+  assert.equal(metOf([duel({}, { totalMs: 1151 }, { ratio: 1 })])[5], false);
+});
+
+test("the bar for waiting adds what faults block to the downtime", () => {
+  const service = (blocktimeMs: number) =>
+    point({
+      part: "degradation",
+      guest: "kv",
+      ratio: null,
+      ways: [
+        way("pre-copy", [run({ downtimeMs: 30, blocktimeMs: 0 })]),
+        way("post-copy", [run({ downtimeMs: 5, blocktimeMs: 100 })]),
+        way("three-stage", [run({ downtimeMs: 5, blocktimeMs })]),
+      ],
+    });
+  assert.equal(metOf([service(20)])[6], true);
+  assert.equal(metOf([service(26)])[6], false);
+});
+
+test("losses name the furthest place for each metric, and nothing where nobody was ahead", () => {
+  assert.deepEqual(lossesOf([duel({ totalMs: 2000, pages: 2000, downtimeMs: 20 }, {})]), []);
+  const losses = lossesOf([
+    duel({ totalMs: 990 }, { totalMs: 1000 }, { name: "near" }),
+    duel({ totalMs: 500 }, { totalMs: 1000 }, { name: "far" }),
+  ]);
+  assert.equal(losses.length, 1);
+  assert.match(losses[0]!, /^In total time .* 2 times; furthest at far, .* 100 % above it\.$/);
+});
+
+test("the gap begins at the lowest ratio of the sweep that has it", () => {
+  const at = (ratio: number, pre: number) =>
+    duel({ totalMs: pre }, { totalMs: 1000 }, { part: "sweep", ratio });
+  assert.equal(gapRatio([at(2, 4000), at(0.5, 1100), at(1, 2000)]), 1);
+  assert.equal(gapRatio([at(0.5, 1100)]), undefined);
+});
