@@ -87,9 +87,9 @@ export function describe(failure: Failure): string {
     case "FRAME_UNKNOWN":
       return `a frame of unknown type 0x${failure.type.toString(16)} came; check that both sides run the same release`;
     case "FRAME_TRUNCATED":
-      return `the connection ended inside a frame, ${String(failure.missingBytes)} bytes short; the other side died or the link broke`;
+      return `the connection ended inside a frame, ${String(failure.missingBytes)} bytes short: the other side died or the link broke; look at that host and at the link`;
     case "FRAME_OUT_OF_ORDER":
-      return `frame ${String(failure.sequence)} came where frame ${String(failure.expected)} was due; something between the hosts drops or repeats data`;
+      return `frame ${String(failure.sequence)} came where frame ${String(failure.expected)} was due; something between the hosts drops or repeats data, so look for a proxy or a tunnel there`;
     case "FRAME_MALFORMED":
       return `a ${failure.frame} frame makes no sense: ${failure.detail}; check that both sides run the same release`;
     case "MESSAGE_MALFORMED":
@@ -113,9 +113,9 @@ export function describe(failure: Failure): string {
     case "CANNOT_CONNECT":
       return `cannot connect to ${failure.address}: ${failure.cause}; check that a host listens there and that no firewall is between`;
     case "CONNECTION_LOST":
-      return `the ${failure.connection} connection broke: ${failure.cause}`;
+      return `the ${failure.connection} connection broke: ${failure.cause}; see whether the host on its other side still runs, and the link to it`;
     case "PEER_SILENT":
-      return `nothing was heard on the ${failure.connection} connection for ${(failure.silentMs / 1000).toFixed(1)} s; the other side hangs or the link is down`;
+      return `nothing was heard on the ${failure.connection} connection for ${(failure.silentMs / 1000).toFixed(1)} s: the other side hangs or the link is down; see whether that host still answers`;
     case "PEER_STALLED":
       return `the other side answers, but its word "${failure.awaited}" has not come for ${(failure.waitedMs / 1000).toFixed(1)} s; see what keeps that host: its memory, its disk or its log may tell`;
     case "PEER_FAILED":
@@ -129,13 +129,13 @@ export function describe(failure: Failure): string {
     case "PROBES_FULL":
       return `this host already answers ${String(failure.limit)} probes of its link; try again in a moment`;
     case "GEOMETRY_REFUSED":
-      return `the guest's geometry is refused: ${failure.detail}`;
+      return `the guest's geometry is refused: ${failure.detail}; choose other --memory or --vcpus, or check that both sides run the same release`;
     case "MEMORY_SHORT":
       return `the guest needs ${formatBytes(failure.wantedBytes)} and this host has ${formatBytes(failure.availableBytes)} to give; free memory here or choose a larger host`;
     case "JOURNAL_UNUSABLE":
       return `the ownership journal ${failure.path} cannot be used: ${failure.cause}; give another --state-dir`;
     case "THREAD_DIED":
-      return `the ${failure.thread} thread ended unexpectedly: ${failure.cause}`;
+      return `the ${failure.thread} thread ended unexpectedly: ${failure.cause}; see whether memory ran out, and the log for more`;
     case "UNSUPPORTED_NODE":
       return `this release of Node.js cannot carry page data: ${failure.detail}; use a release from 20.19 on`;
     case "GUEST_UNKNOWN":
@@ -143,11 +143,11 @@ export function describe(failure: Failure): string {
     case "GUEST_MODULE_MISSING":
       return `the guest module ${failure.path} cannot be read; it must stand at the same path on both hosts`;
     case "GUEST_MODULE_INVALID":
-      return `the guest module ${failure.path} is not a guest program: ${failure.detail}`;
+      return `the guest module ${failure.path} is not a guest program: ${failure.detail}; see the example in examples/`;
     case "GUEST_MODULE_DIFFERS":
       return `the guest module ${failure.path} here differs from the source's; copy the same file to both hosts`;
     case "GUEST_THREW":
-      return `guest "${failure.guest}" threw in ${failure.during}: ${failure.text}`;
+      return `guest "${failure.guest}" threw in ${failure.during}: ${failure.text}; correct its program or its settings`;
     case "CPU_STATE_REFUSED":
       return `guest "${failure.guest}" cannot move: a CPU state of it ${failure.detail}; its program must keep whatever is large in guest memory, and plain data in the CPU state`;
     case "GUEST_SETTING":
@@ -157,7 +157,7 @@ export function describe(failure: Failure): string {
     case "GUEST_BUSY":
       return `guest ${failure.guestId} is ${failure.state}; wait until that has ended`;
     case "GUEST_OWNED_HERE":
-      return `guest ${failure.guestId} already stands on this host at generation ${String(failure.generation)}; it cannot arrive a second time`;
+      return `generation ${String(failure.generation)} of guest ${failure.guestId} is here, on its way here, or was given away or refused here; migrate it from where it runs now, once more if it was refused`;
     case "USAGE":
       return failure.detail;
     case "CANCELLED":

@@ -17,7 +17,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 /** Shown by `tristage --help`. */
 export const EXIT_CODES_HELP = `Exit codes:
   0  done
-  1  something else went wrong
+  1  something else went wrong, or the guest itself crashed
   2  bad usage
   3  the migration failed; the guest still runs where it was
   4  in doubt: the guest may run there, here or nowhere; nothing runs it twice`;
@@ -26,6 +26,8 @@ export function exitCodeOfOutcome(outcome: Outcome): ExitCode {
   switch (outcome) {
     case "completed":
       return EXIT.DONE;
+    case "crashed":
+      return EXIT.OTHER;
     case "failed":
     case "cancelled":
       return EXIT.FAILED;

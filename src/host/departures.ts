@@ -30,7 +30,7 @@ export class Departures {
   ) {
     context.onGuestFailed = (guestId, failure) => {
       for (const outgoing of this.outgoing.values()) {
-        if (outgoing.guestId === guestId) outgoing.abandon(failure);
+        if (outgoing.guestId === guestId) outgoing.guestCrashed(failure);
       }
     };
   }
@@ -177,10 +177,11 @@ function requireSense(request: MigrateRequest): void {
 function settle(resident: Resident, outcome: Outcome): void {
   switch (outcome) {
     case "completed":
+    case "crashed":
       break;
     case "failed":
     case "cancelled":
-      if (resident.state !== "crashed") resident.become("running");
+      resident.become("running");
       break;
     case "inDoubt":
       resident.become("inDoubt");

@@ -5,12 +5,20 @@ import { MAX_PASSES } from "./limits.js";
  * How a migration ended, for the guest:
  * - `completed`: it runs on the destination, whole; the source has released it.
  * - `failed`: it never stopped, or was resumed; it runs on the source.
+ * - `crashed`: it failed by itself on the source before it could move; it runs nowhere.
  * - `cancelled`: as `failed`, at a person's wish.
  * - `inDoubt`: the source cannot learn who owns it; it stays paused there.
  * - `stranded`: the destination owns and runs it but the link broke before every page had arrived; the
  *   source keeps the rest.
  */
-export const OUTCOMES = ["completed", "failed", "cancelled", "inDoubt", "stranded"] as const;
+export const OUTCOMES = [
+  "completed",
+  "failed",
+  "crashed",
+  "cancelled",
+  "inDoubt",
+  "stranded",
+] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
 /** What a migration really was in the end; see docs/adr/0014. */

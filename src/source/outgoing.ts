@@ -89,7 +89,12 @@ export class Outgoing {
     return isOver && phase.outcome === "cancelled";
   }
 
-  /** The guest crashed or its host is closing: the migration cannot go on. */
+  /** What leaves cannot run any more. */
+  guestCrashed(failure: Failure): void {
+    this.happen({ type: "crashed", failure });
+  }
+
+  /** The host is closing: the migration cannot go on. */
   abandon(failure: Failure): void {
     this.happen({ type: "failed", failure });
   }

@@ -46,6 +46,8 @@ export type SourceEvent =
   | { readonly type: "cancel"; readonly by: string }
   /** A connection broke, the peer gave up, a check or a thread failed. */
   | { readonly type: "failed"; readonly failure: Failure }
+  /** The guest itself cannot run any more: it threw, or a vCPU's thread died. */
+  | { readonly type: "crashed"; readonly failure: Failure }
   /** In doubt: the destination's journal says who owns the guest. */
   | { readonly type: "owner"; readonly answer: OwnerAnswer }
   /** In doubt: nobody could be asked for as long as we were to try. */
@@ -76,6 +78,7 @@ type Step = readonly [SourcePhase, readonly SourceEffect[]];
 /** One step of the machine. An event that means nothing in a phase changes nothing. */
 export function advance(phase: SourcePhase, event: SourceEvent): Step {
   if (event.type === "failed") return fail(phase, event.failure);
+  if (event.type === "crashed") return crash(phase, event.failure);
   if (event.type === "cancel") return cancel(phase, event.by);
   switch (phase.name) {
     case "greeting":
@@ -150,6 +153,25 @@ function fail(phase: SourcePhase, failure: Failure): Step {
       return end("stranded", failure);
     case "observing":
       return end("completed", null);
+    case "ended":
+      return [phase, []];
+  }
+}
+
+/** After the handover the guest here is only a copy, of which nothing but the memory is needed. */
+function crash(phase: SourcePhase, cause: Failure): Step {
+  switch (phase.name) {
+    case "greeting":
+    case "copying":
+    case "pausing":
+    case "sendingRest":
+      return end("crashed", cause);
+    case "keeping":
+      return [{ name: "keeping", outcome: "crashed", cause }, []];
+    case "switchingOver":
+    case "inDoubt":
+    case "draining":
+    case "observing":
     case "ended":
       return [phase, []];
   }
@@ -273,6 +295,8 @@ function tellEnd(outcome: Outcome, cause: Failure | null): string {
       return "done: the guest runs on the destination";
     case "failed":
       return `the migration failed; the guest runs on here${why}`;
+    case "crashed":
+      return `the guest crashed before it could move, and runs nowhere; its memory is kept here${why}`;
     case "cancelled":
       return `cancelled; the guest runs on here${why}`;
     case "inDoubt":

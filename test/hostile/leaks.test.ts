@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { MAX_INCOMING } from "../../src/protocol/limits.js";
 import { Daemon, freshFolder } from "../process/daemon.js";
+import { guestModule } from "../process/modules.js";
 import { diskWithoutRoomFor, preload } from "../process/preload.js";
-import { HostileSource } from "./peer.js";
+import { HostileSource, moduleAt } from "./peer.js";
 
 /** What a destination is left with when its sources go. */
 
@@ -97,4 +98,27 @@ test("dest receives guests however many of them were left without pages", async 
   await host.process.until("no publisher that waits for pages", () =>
     counts(host).at(-1) === 0 ? true : undefined,
   );
+});
+
+test("dest gives up an arrival whose parked vCPU dies, and tells the source", async () => {
+  const trigger = freshFolder();
+  const path = guestModule(`
+    boot: () => [{}],
+    step: (memory, cpu, operations) => operations,
+    ...(!process.getBuiltinModule("node:worker_threads").isMainThread && {
+      watch: setInterval(() => {
+        if (process.getBuiltinModule("node:fs").existsSync(${JSON.stringify(trigger)})) {
+          throw new Error("told to die");
+        }
+      }, 5),
+    })`);
+  await using host = await Daemon.dest();
+  using source = await HostileSource.greet(host.target, moduleAt(path));
+  await source.copy();
+  writeFileSync(trigger, "");
+  const { code } = await source.control.hear("failed", "copying");
+  assert.equal(code, "THREAD_DIED");
+  await source.control.hungUp();
+  await host.phase("ended", source.hello.migrationId);
+  assert.deepEqual((await host.status()).migrations, []);
 });

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { inRepository } from "../repository.js";
 import { Daemon, freshFile, freshFolder, Tristage } from "./daemon.js";
 import { guestModule } from "./modules.js";
+import { preload } from "./preload.js";
 import { Proxy } from "./proxy.js";
 import { assertUnmoved } from "./same-guest.js";
 
@@ -366,8 +367,9 @@ test("a guest that throws in stage one ends its migration, not the hosts", async
   await proxy.passage("PAGES");
   writeFileSync(trigger, "");
   const report = await source.report(migrationId);
-  assert.equal(report.outcome, "failed");
+  assert.equal(report.outcome, "crashed");
   assert.equal(report.failure?.code, "GUEST_THREW");
+  assert.match((await source.phase("ended", migrationId)).text, /runs nowhere/);
   assert.equal((await source.guest()).state, "crashed");
   await dest.event("error");
   assert.deepEqual((await dest.status()).guests, []);
@@ -462,6 +464,24 @@ test("nonsense on the command line is refused with 2 and a sentence that says wh
     }),
   );
 });
+
+for (const [what, module] of [
+  ["has", "process.availableMemory = () => 2 ** 20;"],
+  [
+    "gives",
+    `WebAssembly.Memory = class { constructor() { throw new RangeError("could not allocate memory"); } };`,
+  ],
+] as const) {
+  test(`a source for whose guest the machine ${what} no memory says so`, async () => {
+    const words = ["source", "--guest", "idle", ...MEMORY, "--json"];
+    await using source = Tristage.runOn(preload(module), words);
+    assert.equal((await source.ending()).code, 1);
+    const error = JSON.parse(source.lines.at(-1) ?? "") as { code: string; text: string };
+    assert.equal(error.code, "MEMORY_SHORT");
+    assert.match(error.text, /needs 8(\.0)? MiB/);
+    assert.doesNotMatch(source.stderr, /this is a bug/);
+  });
+}
 
 test("a port that is in use is refused with a sentence that says so", async () => {
   await using first = await Daemon.dest();

@@ -37,6 +37,7 @@ function headline(report: Report, style: Style): string[] {
 const OUTCOME_WORDS: Readonly<Record<Outcome, string>> = {
   completed: "completed",
   failed: "failed",
+  crashed: "the guest crashed",
   cancelled: "cancelled",
   inDoubt: "in doubt",
   stranded: "stranded",
@@ -45,6 +46,7 @@ const OUTCOME_WORDS: Readonly<Record<Outcome, string>> = {
 /** What has become of the guest. */
 const WHEREABOUTS: Readonly<Record<Outcome, string>> = {
   completed: "the guest runs on the destination, whole; the source has released it",
+  crashed: "the guest runs nowhere; its memory is kept on the source",
   failed: "the guest goes on running on the source",
   cancelled: "the guest goes on running on the source",
   inDoubt: "the guest is paused on the source: the destination may own it, nobody knows",

@@ -4,6 +4,7 @@ import { exitCodeOfFailure, exitCodeOfOutcome } from "../../../src/cli/exit-code
 
 test("the exit code says what became of the guest", () => {
   assert.equal(exitCodeOfOutcome("completed"), 0);
+  assert.equal(exitCodeOfOutcome("crashed"), 1);
   assert.equal(exitCodeOfOutcome("failed"), 3);
   assert.equal(exitCodeOfOutcome("cancelled"), 3);
   assert.equal(exitCodeOfOutcome("inDoubt"), 4);

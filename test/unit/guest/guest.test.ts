@@ -84,50 +84,59 @@ async function ofModule(members: string, failed: (failure: Failure) => void): Pr
   return Guest.create({ ...SPEC, program, programSha256 }, ram, failed);
 }
 
-test("Guest says why it neither starts nor pauses when a vCPU died while it was parked", async () => {
-  let tell: (failure: Failure) => void;
-  const died = new Promise<Failure>((resolve) => (tell = resolve));
-  const guest = await ofModule(
-    `boot: () => [{ vcpu: 0 }, { vcpu: 1 }],
-     step(memory, cpu, operations) {
-       return operations;
-     },
-     ...(process.getBuiltinModule("node:worker_threads").workerData.vcpu === 1 && {
-       late: setTimeout(() => { throw new Error("died in its sleep"); }, 20),
-     })`,
-    (failure) => {
-      tell(failure);
+/** Resolves with the first failure that `hear` is told. */
+function firstFailure(): { hear: (failure: Failure) => void; heard: Promise<Failure> } {
+  let hear: (failure: Failure) => void = () => undefined;
+  const heard = new Promise<Failure>((resolve) => (hear = resolve));
+  return {
+    hear: (failure) => {
+      hear(failure);
     },
+    heard,
+  };
+}
+
+test("Guest says why it neither starts nor pauses when a vCPU died while it was parked", async () => {
+  const { hear, heard } = firstFailure();
+  const guest = await ofModule(
+    `boot: () => [{}, {}],
+     step: (memory, cpu, operations) => operations,
+     ...(process.getBuiltinModule("node:worker_threads").workerData.vcpu === 1 && {
+       ear: Object.assign(new BroadcastChannel("parked"), {
+         onmessage() { setImmediate(() => { throw new Error("died in its sleep"); }); },
+       }),
+     })`,
+    hear,
   );
+  const voice = new BroadcastChannel("parked");
   try {
     const states = await guest.boot();
-    const { code } = await died;
-    assert.equal(code, "THREAD_DIED");
-    await assert.rejects(guest.start(states), { failure: await died });
-    await assert.rejects(guest.pause(), { failure: await died });
+    voice.postMessage("die");
+    const failure = await heard;
+    assert.equal(failure.code, "THREAD_DIED");
+    await assert.rejects(guest.start(states), { failure });
+    await assert.rejects(guest.pause(), { failure });
   } finally {
+    voice.close();
     await guest.dispose();
   }
 });
 
-test("Guest can be asked to pause when one of its vCPUs threw", async () => {
-  const heard: Failure[] = [];
+test("Guest rejects a pause when one of its vCPUs threw, and does not wait for it", async () => {
+  const { hear, heard } = firstFailure();
   const guest = await ofModule(
     `boot: () => [{ vcpu: 0 }, { vcpu: 1 }],
      step(memory, cpu, operations) {
        if (cpu.vcpu === 1) throw new Error("no luck");
        return operations;
      }`,
-    (failure) => {
-      heard.push(failure);
-    },
+    hear,
   );
   try {
-    const states = await guest.boot();
     // Either vCPU may come first.
-    await guest.start(states).catch(() => undefined);
+    await guest.start(await guest.boot()).catch(() => undefined);
+    assert.deepEqual(await heard, THREW);
     await assert.rejects(guest.pause(), { failure: THREW });
-    assert.equal(heard.length, 1, "its owner hears once");
   } finally {
     await guest.dispose();
   }

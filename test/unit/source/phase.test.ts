@@ -30,6 +30,7 @@ const EVENTS = {
   summarized: { type: "summarized" },
   cancel: { type: "cancel", by: "a person" },
   failed: { type: "failed", failure },
+  crashed: { type: "crashed", failure },
   ownerRunning: { type: "owner", answer: "running" },
   ownerRefused: { type: "owner", answer: "refused" },
   ownerLost: { type: "owner", answer: "lost" },
@@ -59,11 +60,13 @@ type PhaseName = keyof typeof PHASES;
  */
 const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
   greeting: {
+    crashed: "ended crashed SESSION_UNKNOWN: report close",
     welcomed: "copying: copy",
     cancel: "ended cancelled CANCELLED: report close",
     failed: "ended failed SESSION_UNKNOWN: report close",
   },
   copying: {
+    crashed: "ended crashed SESSION_UNKNOWN: report close",
     passEnded: "copying:",
     passEndedAgain: "copying: copyAgain",
     prepared: "copying:",
@@ -71,6 +74,7 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
     failed: "ended failed SESSION_UNKNOWN: report close",
   },
   copyingPassed: {
+    crashed: "ended crashed SESSION_UNKNOWN: report close",
     passEnded: "copying:",
     passEndedAgain: "copying: copyAgain",
     prepared: "pausing: pause",
@@ -78,6 +82,7 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
     failed: "ended failed SESSION_UNKNOWN: report close",
   },
   copyingPrepared: {
+    crashed: "ended crashed SESSION_UNKNOWN: report close",
     passEnded: "pausing: pause",
     passEndedAgain: "copying: copyAgain",
     prepared: "copying:",
@@ -85,6 +90,7 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
     failed: "ended failed SESSION_UNKNOWN: report close",
   },
   pausing: {
+    crashed: "ended crashed SESSION_UNKNOWN: report close",
     paused: "switchingOver: sendSwitchover",
     pausedWithRest: "sendingRest: sendRest",
     cancel: "keeping cancelled CANCELLED: keepGuest",
@@ -92,12 +98,16 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
   },
   // However long it takes, the guest is still ours.
   sendingRest: {
+    crashed: "ended crashed SESSION_UNKNOWN: report close",
     restSent: "switchingOver: sendSwitchover",
     cancel: "keeping cancelled CANCELLED: keepGuest",
     failed: "keeping failed SESSION_UNKNOWN: keepGuest",
   },
   // Nobody hears of the end before the guest runs again.
-  keeping: { kept: "ended cancelled TOKEN_WRONG: report close" },
+  keeping: {
+    kept: "ended cancelled TOKEN_WRONG: report close",
+    crashed: "keeping crashed SESSION_UNKNOWN:",
+  },
   // The point of no return: from here on only the destination's word gives the guest back.
   switchingOver: {
     running: "draining: push",
