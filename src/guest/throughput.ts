@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.js";
 
 export const BIN_MS = 10;
-/** Ten seconds of bins are kept; longer stages thin out what came before. */
+/** So many bins are kept, 200 s of them and more where the timer is late; then the oldest tenth is forgotten. */
 const MAX_BINS = 20_000;
 
 /** A bin: when it began, and the operations in it. */

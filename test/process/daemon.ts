@@ -119,6 +119,11 @@ export class Tristage implements AsyncDisposable {
     return this.within("ends", this.exit);
   }
 
+  /** Ctrl-C, as a terminal sends it. */
+  interrupt(): void {
+    this.child.kill("SIGINT");
+  }
+
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<Exit> {
     this.child.kill(signal);
     return this.ending();

@@ -41,6 +41,13 @@ function nameOf(guest: string): string {
   return guest.replace(/data=.*/, "data=a folder");
 }
 
+/** What three-stage promises, however fast the guest writes: a page goes once in stage one, once in stage three. */
+async function assertAtMostTwice(source: Daemon, migrationId: string): Promise<void> {
+  const { outcome, pages } = await source.report(migrationId);
+  assert.equal(outcome, "completed");
+  assert.ok(pages.mostSendsOfOnePage <= 2, `a page went ${String(pages.mostSendsOfOnePage)} times`);
+}
+
 for (const vcpus of [1, 2]) {
   const plural = vcpus === 1 ? "one vCPU" : "two vCPUs";
   for (const guest of PACED) {
@@ -48,15 +55,21 @@ for (const vcpus of [1, 2]) {
       const words = [...MEMORY, "--vcpus", String(vcpus), "--listen", "127.0.0.1:0"];
       await using a = await Daemon.source(guest, ...words);
       // Right after its birth.
-      await b.phase("observing", await a.migrate(b, SLOW));
+      const birth = await a.migrate(b, SLOW);
+      await b.phase("observing", birth);
       const first = await assertUnmoved(b);
       // When it has worked a while.
       await b.progress(500);
-      await c.phase("observing", await b.migrate(c, SLOW));
+      const working = await b.migrate(c, SLOW);
+      await c.phase("observing", working);
       // At once, and home.
-      await a.phase("observing", await c.migrate(a, SLOW));
+      const home = await c.migrate(a, SLOW);
+      await a.phase("observing", home);
       assert.equal((await a.guest()).generation, 4);
       await assertUnmoved(a, first.operations);
+      await assertAtMostTwice(a, birth);
+      await assertAtMostTwice(b, working);
+      await assertAtMostTwice(c, home);
     });
   }
 
@@ -65,13 +78,27 @@ for (const vcpus of [1, 2]) {
       await using a = await Daemon.source(guest, ...MEMORY, "--vcpus", String(vcpus));
       await using dest = await Daemon.dest();
       const { operations } = await a.guest();
-      await dest.phase("observing", await a.migrate(dest, SLOW));
+      const migrationId = await a.migrate(dest, SLOW);
+      await dest.phase("observing", migrationId);
       await dest.pause();
       const digest = await assertUnmoved(dest);
       assert.ok(digest.operations.reduce((sum, count) => sum + count, 0) > operations);
+      await assertAtMostTwice(a, migrationId);
     });
   }
 }
+
+test("a guest with as many vCPUs as there may be, over several channels, is the one that never moved", async () => {
+  const words = [...MEMORY, "--vcpus", "8"];
+  await using a = await Daemon.source("hot-cold rate=60000/s write-ratio=0.5", ...words);
+  const { operations } = await a.digest();
+  const migrationId = await a.migrate(b, { ...SLOW, channels: 4 });
+  await b.phase("observing", migrationId);
+  const digest = await assertUnmoved(b, operations);
+  assert.equal(digest.operations.length, 8);
+  await assertAtMostTwice(a, migrationId);
+  assert.equal((await a.report(migrationId)).channels, 4);
+});
 
 test("a guest whose migration was cancelled is the guest that never tried", async () => {
   await using a = await Daemon.source("kv rate=20000ops/s", ...MEMORY, "--vcpus", "2");

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { HostEvent } from "../../src/host/events.js";
+import { formatAddress } from "../../src/transport/address.js";
+import { Daemon, Tristage } from "./daemon.js";
+import { Proxy } from "./proxy.js";
+import { assertUnmoved } from "./same-guest.js";
+
+const GUEST = "random-writer rate=10000/s";
+const MEMORY = ["--memory", "8MiB"];
+/** Stage one would take a minute and more: whatever the machine does meanwhile, Ctrl-C finds it under way. */
+const CRAWL = ["--max-bandwidth", "128KiB/s"];
+
+/** A source that migrates its guest through `proxy` as soon as the guest runs. */
+function migrating(proxy: Proxy, ...words: readonly string[]): Promise<Daemon> {
+  const to = ["--migrate-to", formatAddress(proxy.address), "--after", "0"];
+  return Daemon.source(GUEST, ...MEMORY, ...to, ...CRAWL, ...words);
+}
+
+test("Ctrl-C in stage one with --once cancels, leaves with 3 and says that the guest ends", async () => {
+  await using dest = await Daemon.dest();
+  await using proxy = await Proxy.open(dest.target);
+  await using source = await migrating(proxy, "--once");
+  await proxy.passage("PAGES");
+  assert.deepEqual(await source.kill("SIGINT"), { code: 3, signal: null });
+  assert.deepEqual(
+    source.of("report").map(({ outcome }) => outcome),
+    ["cancelled"],
+  );
+  const { stderr } = source.process;
+  assert.match(stderr, /cancelling the migration of guest random-writer \([^)]+\)/);
+  assert.match(stderr, /guest random-writer \([^)]+\) ends with this process/);
+  assert.doesNotMatch(stderr, /goes on running/);
+  await dest.event("error");
+  assert.deepEqual((await dest.status()).guests, []);
+});
+
+test("Ctrl-C in stage one without --once cancels, and the guest runs on as it was", async () => {
+  await using dest = await Daemon.dest();
+  await using proxy = await Proxy.open(dest.target);
+  await using source = await migrating(proxy);
+  await proxy.passage("PAGES");
+  source.process.interrupt();
+  const report = await source.event("report");
+  assert.equal(report.outcome, "cancelled");
+  await source.process.until(
+    "what becomes of the guest",
+    () =>
+      /guest random-writer \([^)]+\) goes on running here/.exec(source.process.stderr) ?? undefined,
+  );
+  assert.doesNotMatch(source.process.stderr, /ends with this process/);
+  await source.progress(1000);
+  await assertUnmoved(source);
+  assert.deepEqual((await dest.status()).guests, []);
+  // Nothing is under way any more, so the next one closes the host.
+  assert.deepEqual(await source.kill("SIGINT"), { code: 0, signal: null });
+  assert.match(source.process.stderr, /guest random-writer \([^)]+\) ends with this process/);
+});
+
+test("Ctrl-C cancels what tristage migrate has started, and the guest runs on at the source", async () => {
+  await using dest = await Daemon.dest();
+  await using source = await Daemon.source(GUEST, ...MEMORY);
+  await using proxy = await Proxy.open(dest.target);
+  const hosts = ["--from", source.listening.control, "--to", formatAddress(proxy.address)];
+  await using command = Tristage.run("migrate", ...hosts, ...CRAWL, "--json");
+  await proxy.passage("PAGES");
+  assert.deepEqual(await command.kill("SIGINT"), { code: 3, signal: null });
+  const outcomes = command.lines
+    .map((line) => JSON.parse(line) as HostEvent)
+    .flatMap((event) => (event.event === "report" ? [event.outcome] : []));
+  assert.deepEqual(outcomes, ["cancelled"]);
+  assert.match(command.stderr, /the guest goes on running on the source/);
+  await source.progress(1000);
+  await assertUnmoved(source);
+  assert.deepEqual((await dest.status()).guests, []);
+});
