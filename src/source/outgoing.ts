@@ -39,6 +39,7 @@ export class Outgoing {
   private control: ControlConnection | undefined;
   private readonly pool: ChannelPool;
   private readonly copier: Copier;
+  private dirty: PageBitmap | undefined;
   private drain: Drain | undefined;
   private pausing: Promise<void> = Promise.resolve();
   private paused: CpuStates | undefined;
@@ -187,7 +188,7 @@ export class Outgoing {
         break;
       case "push":
         clearTimeout(this.runningTimer);
-        this.drain?.start();
+        this.push();
         break;
       case "release":
         this.drain?.stop();
@@ -288,7 +289,7 @@ export class Outgoing {
     });
     this.measured.note({ sentMs: this.host.clock.nowMs() });
     this.measured.dirtyPages = dirty.count();
-    this.planDrain(dirty);
+    this.dirty = dirty;
     this.runningTimer = setTimeout(() => {
       if (this.phase.name !== "switchingOver") return;
       const failure = {
@@ -300,9 +301,13 @@ export class Outgoing {
     }, RUNNING_TIMEOUT_MS);
   }
 
-  /** Plans stage three while the destination takes over: there is nothing else to do meanwhile. */
-  private planDrain(dirty: PageBitmap): void {
-    const { options, guest } = this;
+  /**
+   * Stage three. It is planned only now that the guest runs there: planning takes a core, and so do the first
+   * faults, for which the guest's first operation waits.
+   */
+  private push(): void {
+    const { options, guest, dirty } = this;
+    if (dirty === undefined) return;
     const plan = {
       dirty,
       stamps: guest.ram.stamps,
@@ -312,6 +317,7 @@ export class Outgoing {
       tuning: options.tuning,
     };
     this.drain = new Drain(plan, this.tables, this.pool);
+    this.drain.start();
   }
 
   private get drainRate(): number | undefined {
