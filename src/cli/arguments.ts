@@ -7,6 +7,9 @@ import { MAX_CHANNELS, MAX_DURATION_MS, MAX_ROUNDS } from "../protocol/limits.js
 import { parseAddress, type Address } from "../transport/address.js";
 import { parseDuration, parseRate, parseSize } from "../units.js";
 
+/** 24 days: a timer of Node.js that is set to more than 2^31 - 1 ms fires at once. */
+const MAX_SECONDS = 2_147_483;
+
 /** A command line that cannot be carried out; `detail` says what to write instead. */
 export function usage(detail: string): MigrationError {
   return new MigrationError({ code: "USAGE", detail });
@@ -75,8 +78,12 @@ export class Arguments {
   }
 
   seconds(name: string): number | undefined {
-    const parse = (text: string) => (/^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined);
-    return this.read(name, parse, "a number of seconds, as in 2 or 0.5");
+    const parse = (text: string) => {
+      const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+      return seconds <= MAX_SECONDS ? seconds : undefined;
+    };
+    const most = String(MAX_SECONDS);
+    return this.read(name, parse, `a number of seconds up to ${most}, as in 2 or 0.5`);
   }
 
   /** Milliseconds. */

@@ -116,23 +116,6 @@ test("both hosts go through the stages in order, and progress never runs backwar
   assert.deepEqual((await source.status()).guests, []);
 });
 
-test("page data keeps to --max-bandwidth", async () => {
-  await using dest = await Daemon.dest();
-  await using source = await Daemon.source("idle", ...MEMORY);
-  await using proxy = await Proxy.open(dest.target);
-  const sent: { atMs: number; bytes: number }[] = [];
-  proxy.judge = ({ name, frame }) => {
-    if (name === "PAGES") sent.push({ atMs: performance.now(), bytes: frame.bodyBytes });
-    return "pass";
-  };
-  const bytesPerSecond = 4 * 2 ** 20;
-  await source.move(proxy.address, { maxBandwidth: bytesPerSecond });
-  const seconds = (sent.at(-1)!.atMs - sent[0]!.atMs) / 1000;
-  const bytes = sent.slice(1).reduce((sum, frame) => sum + frame.bytes, 0);
-  const share = bytes / seconds / bytesPerSecond;
-  assert.ok(share > 0.7 && share < 1.1, `it took ${share.toFixed(3)} of the bandwidth given to it`);
-});
-
 test("a guest travels over several channels at once", async () => {
   await using dest = await Daemon.dest();
   const words = ["--memory", "32MiB", "--migrate-to", dest.address, "--after", "0"];

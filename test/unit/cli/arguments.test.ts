@@ -25,6 +25,7 @@ test("options are read into what they mean", () => {
   assert.equal(given("max-bandwidth", "1Gbit").rate("max-bandwidth"), 125e6);
   assert.equal(given("max-bandwidth", "50MB/s").rate("max-bandwidth"), 50e6);
   assert.equal(given("after", "0.5").seconds("after"), 0.5);
+  assert.equal(given("after", "2147483").seconds("after"), 2_147_483);
   assert.equal(given("vcpus", "8").vcpus("vcpus"), 8);
   assert.equal(given("channels", "16").channels("channels"), 16);
   assert.equal(given("max-downtime", "50ms").duration("max-downtime"), 50);
@@ -65,6 +66,9 @@ test("nonsense is refused by name, with what was written", () => {
   }
   for (const text of ["-1", "soon", "1s", "1e3", "Infinity"]) {
     refuses(() => given("after", text).seconds("after"), "--after", text);
+  }
+  for (const text of ["2147484", "2147483.5", "9".repeat(400)]) {
+    refuses(() => given("after", text).seconds("after"), "--after", text, "up to 2147483");
   }
   for (const text of ["7000", "a:b", "::1:7000", "a:70000"]) {
     refuses(() => given("listen", text).listenAddress("listen"), "--listen", text, "HOST:PORT");

@@ -52,6 +52,10 @@ const NONSENSE: readonly (readonly [string[], RegExp])[] = [
   [[...SOURCE, "--memory", "1GiB", "--set", "rate"], /--set "rate" is not key=value/],
   [[...SOURCE, "--memory", "1GiB", "--after", "3"], /--after means nothing without --migrate-to/],
   [[...SOURCE, "--memory", "1GiB", "--migrate-to", "a:0"], /--migrate-to "a:0"/],
+  [
+    [...SOURCE, "--memory", "1GiB", "--migrate-to", "a:1", "--after", "2147484"],
+    /--after "2147484" is not a number of seconds up to 2147483/,
+  ],
   [["migrate", "--to", "a:1"], /give --from/],
   [["migrate", "--from", "a:1"], /give --to/],
   [["migrate", "--from", "a:1", "--to", "b:1", "--max-bandwidth", "fast"], /"fast" is not a rate/],
