@@ -17,6 +17,7 @@ const PACED = [
   "random-writer rate=3000/s working-set=100%",
   "sequential-writer rate=100000/s",
   "hot-cold rate=60000/s write-ratio=0.5",
+  "memtester share=50% fill=100% rate=20000pages/s",
   "kv mix=A rate=20000ops/s",
   "kv mix=B rate=20000ops/s",
   "kv mix=C rate=20000ops/s",
