@@ -106,20 +106,20 @@ async function faults(figures: Figures, runs: number): Promise<void> {
   for (const [row, maxPostcopyBandwidth] of rows) {
     const plan = { guest, request: { maxPostcopyBandwidth }, warmUpMs: 1000 };
     const all = await repeat(runs, () => migrateOnce(plan));
-    const latency = all.map(({ report }) => report.faults.latencyUs);
+    const latency = all.map(({ report }) => report.faults?.latencyUs);
     for (const name of ["p50", "p90", "p99", "max"] as const) {
       figures.add(
         row,
         name,
         "µs",
-        latency.map((it) => it[name]),
+        latency.map((it) => it?.[name] ?? Number.NaN),
       );
     }
     figures.add(
       row,
       "faults",
       "count",
-      all.map(({ report }) => report.faults.count),
+      all.map(({ report }) => report.faults?.count ?? Number.NaN),
     );
   }
 }

@@ -86,10 +86,10 @@ function resultOf(report: Report): RunResult {
   return {
     totalMs: times.totalMs,
     downtimeMs: times.downtimeMs ?? 0,
-    blocktimeMs: faults.blocktimeMs,
+    blocktimeMs: faults?.blocktimeMs ?? Number.NaN,
     pages: pages.transferred,
-    faults: faults.count,
-    networkFaultPercent: faults.networkFaultPercent,
+    faults: faults?.count ?? Number.NaN,
+    networkFaultPercent: faults?.networkFaultPercent ?? Number.NaN,
     longestGapMs: guestOps.longestGapMs ?? 0,
     recoveryMs: recoveryMs(throughput, guestOps.before ?? 0),
     rounds: report.rounds.length,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Failure } from "../failure.js";
 import { MAX_BITMAP_BYTES, MAX_CHANNELS, MAX_CPU_STATE_BYTES, MAX_PROBE_BYTES } from "./limits.js";
-import { reportSchema } from "./report.js";
+import { latencySchema, reportSchema } from "./report.js";
 
 /**
  * The control messages. This table is the contract: types, the checks of sender and phase,
@@ -256,7 +256,7 @@ export const MESSAGES = {
     phases: ["observing"],
     summary: "What the guest experienced at the destination, for the report.",
     body: z.strictObject({
-      latencyUs: reportSchema.shape.faults.shape.latencyUs,
+      latencyUs: latencySchema,
       /** Bins of 10 ms: start by the destination's clock, operations in it. */
       bins: z.array(z.tuple([instant, count])).max(50_000),
     }),

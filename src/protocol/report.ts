@@ -50,7 +50,7 @@ const count = z.int().min(0);
 const ms = z.number();
 
 /** Latencies in microseconds; all zero when nothing was measured. */
-const latency = z.strictObject({ p50: ms, p90: ms, p99: ms, max: ms });
+export const latencySchema = z.strictObject({ p50: ms, p90: ms, p99: ms, max: ms });
 
 /** Guest operations per second; null where the phase was never entered or could not be observed. */
 const rate = z.number().min(0).nullable();
@@ -140,15 +140,19 @@ export const reportSchema = z.strictObject({
     mostSendsOfOnePage: count,
   }),
   bytes: z.strictObject({ wire: count, bulk: count, urgent: count, control: count }),
-  faults: z.strictObject({
-    count,
-    networkFaultPercent: z.number(),
-    blocktimeMs: ms,
-    /** Prepulled pages that the guest touched before stage three ended, and the others. */
-    prepullHits: count,
-    prepullMisses: z.int(),
-    latencyUs: latency,
-  }),
+  /** Null where the destination did not come to say, because the migration did not complete. */
+  faults: z
+    .strictObject({
+      count,
+      networkFaultPercent: z.number(),
+      blocktimeMs: ms,
+      /** Prepulled pages that the guest touched before stage three ended, and the others. */
+      prepullHits: count,
+      prepullMisses: z.int(),
+      /** Null where the link broke before it was told. */
+      latencyUs: latencySchema.nullable(),
+    })
+    .nullable(),
   guestOps: z.strictObject({
     before: rate,
     during: rate,
@@ -157,8 +161,11 @@ export const reportSchema = z.strictObject({
   }),
   /** Throughput around the migration for a chart, oldest first; gaps in time are gaps in observation. */
   throughput: z.array(bin).max(100_000),
-  /** Pages whose checksum the destination compared, and how many did not match when they had to. */
-  verified: z.strictObject({ pages: count, mismatches: count }),
+  /**
+   * Pages whose checksum the destination compared, null where it did not come to say; and how many did not match
+   * when they had to, as far as the source knows.
+   */
+  verified: z.strictObject({ pages: count.nullable(), mismatches: count }),
 });
 
 export type Report = z.infer<typeof reportSchema>;

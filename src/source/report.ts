@@ -58,7 +58,6 @@ export function makeReport(record: MigrationRecord): Report {
   const count = tables.counters.read.bind(tables.counters);
   const bulk = count("bulkBytes");
   const urgent = count("urgentBytes");
-  const faults = complete?.networkFaults ?? 0;
   return {
     event: "report",
     migrationId: record.migrationId,
@@ -100,20 +99,27 @@ export function makeReport(record: MigrationRecord): Report {
       urgent,
       control: record.controlBytes,
     },
-    faults: {
-      count: complete?.faults ?? 0,
-      networkFaultPercent: dirtyPages === 0 ? 0 : (faults / dirtyPages) * 100,
-      blocktimeMs: complete?.blockedMs ?? 0,
-      prepullHits: complete?.prepullHits ?? 0,
-      prepullMisses: count("prepulledPages") - (complete?.prepullHits ?? 0),
-      latencyUs: record.latencyUs ?? { p50: 0, p90: 0, p99: 0, max: 0 },
-    },
+    faults: complete === undefined ? null : faultsOf(record, complete),
     guestOps: guestOperations(record.bins, times),
     throughput: chart(record.bins, times.pauseMs ?? times.endMs),
     verified: {
-      pages: complete?.verifiedPages ?? 0,
+      pages: complete?.verifiedPages ?? null,
       mismatches: (complete?.mismatches ?? 0) + log.corruptPages,
     },
+  };
+}
+
+function faultsOf(
+  { dirtyPages, tables, latencyUs }: MigrationRecord,
+  complete: MessageBody<"complete">,
+): Report["faults"] {
+  return {
+    count: complete.faults,
+    networkFaultPercent: dirtyPages === 0 ? 0 : (complete.networkFaults / dirtyPages) * 100,
+    blocktimeMs: complete.blockedMs,
+    prepullHits: complete.prepullHits,
+    prepullMisses: tables.counters.read("prepulledPages") - complete.prepullHits,
+    latencyUs: latencyUs ?? null,
   };
 }
 

@@ -96,6 +96,8 @@ test("a source that never hears that the guest runs there does not run it here",
   const migrationId = await source.migrate(proxy.address);
   const report = await source.report(migrationId);
   assert.equal(report.outcome, "stranded");
+  assert.equal(report.faults, null, "the destination did not come to tell of any");
+  assert.equal(report.verified.pages, null);
   assert.ok(source.phases(migrationId).includes("inDoubt"));
   assert.equal((await source.guest()).state, "stranded");
   await dest.phase("stranded", migrationId);

@@ -71,6 +71,7 @@ test("the report's numbers add up, and both hosts give the same report", async (
   assert.equal(copyMs, 0, "three-stage sends no page while the guest stands still");
   assertClose(pauseMs + collectMs + transferMs + startMs, downtimeMs);
 
+  assert.ok(faults?.latencyUs != null);
   assert.ok(faults.count > 0, "a guest that reads all its memory over a slow link met no fault");
   assert.ok(faults.networkFaultPercent > 0 && faults.networkFaultPercent <= 100);
   assert.ok(faults.blocktimeMs > 0);

@@ -57,7 +57,6 @@ function table(report: Report): [string, string][] {
   const { times, downtimeParts: parts, pages, bytes, faults, verified } = report;
   const { stageOne: one, stageThree: three, dirty, unchanged } = pages;
   const { deferred, torn, pushed, pulled, prepulled } = pages;
-  const { p50, p99, max } = faults.latencyUs;
   const n = formatNumber;
   const { preparationMs: preparation, downtimeMs: downtime, resumeMs: resume, totalMs } = times;
   const size = `${formatBytes(report.memoryBytes)}, ${n(pages.total)} pages`;
@@ -65,7 +64,7 @@ function table(report: Report): [string, string][] {
   const sends = `no page more than ${counted(pages.mostSendsOfOnePage, "time")}`;
   const rate = totalMs > 0 ? (bytes.wire / totalMs) * 1000 : 0;
   const channels = counted(report.channels, "channel");
-  const waited = `${faults.networkFaultPercent.toFixed(2)} % of dirty pages waited for the network`;
+  const compared = verified.pages === null ? "not told" : `${n(verified.pages)} pages compared`;
   const rows: [string, string | null][] = [
     ["total", `${duration(totalMs)} = ${sum({ preparation, downtime, resume })}`],
     ["downtime", parts === null ? null : partsOf(parts)],
@@ -74,13 +73,31 @@ function table(report: Report): [string, string][] {
     ["pages", `${n(pages.transferred)} sent, ${n(pages.zero)} zero, ${sends}`],
     ["stages", list({ one, dirty, three, unchanged })],
     ["", list({ deferred, torn, pushed, pulled })],
-    ["prepulled", `${n(prepulled)}, of which the guest soon touched ${n(faults.prepullHits)}`],
+    ["prepulled", `${n(prepulled)}${faults === null ? "" : touched(faults)}`],
     ["wire", `${formatBytes(bytes.wire)}, ${formatRate(rate)} over ${channels}`],
-    ["faults", `${n(faults.count)}, ${waited}`],
-    ["", `blocked ${duration(faults.blocktimeMs)}; p50 ${us(p50)}, p99 ${us(p99)}, max ${us(max)}`],
-    ["verified", `${n(verified.pages)} pages compared, ${n(verified.mismatches)} did not match`],
+    ["faults", faults === null ? "the destination did not come to say" : waitsOf(faults)],
+    ["", faults === null ? null : blockedOf(faults)],
+    ["verified", `${compared}, ${n(verified.mismatches)} did not match`],
   ];
   return rows.filter((row): row is [string, string] => row[1] !== null);
+}
+
+type Faults = NonNullable<Report["faults"]>;
+
+function touched({ prepullHits }: Faults): string {
+  return `, of which the guest soon touched ${formatNumber(prepullHits)}`;
+}
+
+function waitsOf({ count, networkFaultPercent }: Faults): string {
+  const percent = networkFaultPercent.toFixed(2);
+  return `${formatNumber(count)}, ${percent} % of dirty pages waited for the network`;
+}
+
+function blockedOf({ blocktimeMs, latencyUs }: Faults): string {
+  const blocked = `blocked ${duration(blocktimeMs)}`;
+  if (latencyUs === null) return blocked;
+  const { p50, p99, max } = latencyUs;
+  return `${blocked}; p50 ${us(p50)}, p99 ${us(p99)}, max ${us(max)}`;
 }
 
 function partsOf(parts: NonNullable<Report["downtimeParts"]>): string {
