@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { adviseHugePages } from "../../src/platform/huge-pages.js";
+import { sharedBuffer } from "./shared-buffer.js";
 
 const PIECE_BYTES = 2 ** 28;
 
@@ -21,12 +21,8 @@ if (program === fileURLToPath(import.meta.url)) {
   const kept: unknown[] = [];
   for (const huge of [true, false]) {
     for (let left = Number(byteCount); left > 0; left -= PIECE_BYTES) {
-      const units = PIECE_BYTES / 65_536;
-      const memory = new WebAssembly.Memory({ initial: units, maximum: units, shared: true });
-      const buffer = memory.buffer as unknown as SharedArrayBuffer;
-      if (huge) adviseHugePages(buffer);
-      new Uint8Array(buffer).fill(1);
-      kept.push(memory);
+      const bytes = new Uint8Array(sharedBuffer(PIECE_BYTES, huge));
+      kept.push(bytes.fill(1));
     }
   }
 }

@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
 import { fileURLToPath } from "node:url";
-import { adviseHugePages } from "../../src/platform/huge-pages.js";
 import { backMemory } from "./back-memory.js";
+import { sharedBuffer } from "./shared-buffer.js";
 
 /**
  * The limit of the machine for one connection: a bare process sends pieces of shared memory, another reads them
@@ -11,6 +11,8 @@ import { backMemory } from "./back-memory.js";
  */
 
 const PIECE_BYTES = 1024 * 1024;
+/** Guest memory is asked for in the same way, or the pump would not be the limit. */
+const HUGE = true;
 /** As much may wait for the socket as our own sender lets wait. */
 const WAITING_BYTES = 3 * PIECE_BYTES;
 
@@ -31,17 +33,8 @@ export async function rawPump(byteCount: number): Promise<number> {
   return byteCount / (Number(ms) / 1000);
 }
 
-function sharedBuffer(byteCount: number): SharedArrayBuffer {
-  const units = byteCount / 65_536;
-  const memory = new WebAssembly.Memory({ initial: units, maximum: units, shared: true });
-  const buffer = memory.buffer as unknown as SharedArrayBuffer;
-  // Guest memory is asked for in the same way, or the pump would not be the limit.
-  adviseHugePages(buffer);
-  return buffer;
-}
-
 function receive(byteCount: number): void {
-  const buffer = sharedBuffer(byteCount);
+  const buffer = sharedBuffer(byteCount, HUGE);
   const server = net.createServer({ pauseOnConnect: true }, (accepted) => {
     const { fd } = (accepted as unknown as { _handle: { fd: number } })._handle;
     const startMs = performance.now();
@@ -70,7 +63,7 @@ function receive(byteCount: number): void {
 }
 
 function send(byteCount: number, port: number): void {
-  const buffer = sharedBuffer(byteCount);
+  const buffer = sharedBuffer(byteCount, HUGE);
   new Uint8Array(buffer).fill(1);
   const socket = net.connect({ host: "127.0.0.1", port, noDelay: true });
   let at = 0;

@@ -1,9 +1,9 @@
 import { MAX_ESTIMATE_MS } from "../../host/service.js";
-import { formatAddress } from "../../transport/address.js";
 import { type Arguments, usage } from "../arguments.js";
 import { ControlClient } from "../control-client.js";
 import { EXIT } from "../exit-codes.js";
 import { JSON_OPTION, TOKEN_OPTION, valued } from "../options.js";
+import { readRoute, ROUTE_OPTIONS } from "../route.js";
 import { estimateScreen } from "../show/estimate-screen.js";
 import { styleFor } from "../show/style.js";
 import type { Command } from "./command.js";
@@ -13,9 +13,7 @@ const DEFAULT_SECONDS = 2;
 export const estimate: Command = {
   summary: "Predict what a migration would cost, without making one",
   options: {
-    from: valued("HOST:PORT for control of the host that has the guest (required)"),
-    to: valued("HOST:PORT where the destination listens (required)"),
-    guest: valued("Id of the guest, if the host has several"),
+    ...ROUTE_OPTIONS,
     "max-bandwidth": valued("Limit that the migration would have, as 1Gbit or 50MB/s"),
     for: valued(`Time to watch the guest, as 2s or 500ms [${String(DEFAULT_SECONDS)}s]`),
     ...TOKEN_OPTION,
@@ -23,10 +21,9 @@ export const estimate: Command = {
   },
 
   async run(args) {
-    const from = args.required(args.peerAddress("from"), "--from HOST:PORT");
+    const { from, route } = readRoute(args);
     const request = {
-      to: formatAddress(args.required(args.peerAddress("to"), "--to HOST:PORT")),
-      guestId: args.text("guest"),
+      ...route,
       maxBandwidth: args.rate("max-bandwidth"),
       durationMs: readDuration(args),
     };
