@@ -1,6 +1,6 @@
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { MessageChannel } from "node:worker_threads";
 import type { Clock } from "../clock.js";
-import { type Failure, failureOf, MigrationError } from "../failure.js";
+import { type Failure, failureOf } from "../failure.js";
 import { Guest, type GuestSpec } from "../guest/guest.js";
 import { BIN_MS, type ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
 import type { FaultLine } from "../guest/vcpu-contract.js";
@@ -10,7 +10,7 @@ import type { StageProgress } from "../protocol/progress.js";
 import type { Report } from "../protocol/report.js";
 import type { ControlConnection } from "../transport/control-connection.js";
 import { ArrivalTables } from "./arrival-tables.js";
-import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
+import { ChannelSet } from "./channel-set.js";
 import {
   advance,
   type DestEffect,
@@ -20,7 +20,7 @@ import {
   wirePhase,
 } from "./phase.js";
 import { Publisher } from "./publisher.js";
-import { install, readSwitchover, rehearse, type Switchover } from "./take-over.js";
+import { install, readSwitchover, type Switchover } from "./take-over.js";
 
 /** After the last page the guest is watched this long, to see it back at speed. */
 const OBSERVE_MS = 1000;
@@ -45,9 +45,7 @@ export class Incoming {
   readonly tables: ArrivalTables;
   guest: Guest | undefined;
   throughput: ThroughputRecorder | undefined;
-  private readonly channels = new Map<string, Worker>();
-  private readonly taken = new Set<string>();
-  private readonly doorbells: MessagePort[] = [];
+  private readonly channels: ChannelSet;
   private switchover: Switchover | undefined;
   private receivedMs = 0;
   private firstOperationMs = 0;
@@ -70,10 +68,17 @@ export class Incoming {
       this.tick();
     }, PROGRESS_INTERVAL_MS);
     this.progressTimer.unref();
-    for (let index = 0; index < channelCount; index += 1) {
-      this.startChannel(`bulk-${String(index)}`);
-    }
-    this.startChannel("urgent");
+    this.channels = new ChannelSet(
+      channelCount,
+      { ram: ram.handle, tables: this.tables.handle },
+      {
+        whole: () => void this.finishIfWhole(),
+        failed: (failure) => {
+          // With every page here, only the control connection still matters.
+          if (this.phase.name !== "observing") this.happen({ type: "failed", failure });
+        },
+      },
+    );
     control.attend({
       phase: () => wirePhase(this.phase),
       message: (message) => {
@@ -87,44 +92,12 @@ export class Incoming {
 
   /** Throws CHANNEL_UNKNOWN or CHANNEL_TAKEN. */
   checkChannel(channel: string): void {
-    if (!this.channels.has(channel)) throw new MigrationError({ code: "CHANNEL_UNKNOWN", channel });
-    if (this.taken.has(channel)) throw new MigrationError({ code: "CHANNEL_TAKEN", channel });
+    this.channels.check(channel);
   }
 
   /** Gives descriptor `fd` to the thread of a channel that passed `checkChannel`. */
   adoptChannel(channel: string, fd: number): void {
-    this.taken.add(channel);
-    this.tellChannel(channel, { type: "open", fd });
-    if (channel === "urgent") this.connectFaultLines();
-  }
-
-  /** Threads start at once, so that they are there when the source connects. */
-  private startChannel(channel: string): void {
-    const seat: ChannelSeat = { channel, ram: this.ram.handle, tables: this.tables.handle };
-    const worker = new Worker(new URL("channel-thread.js", import.meta.url), {
-      workerData: seat,
-      name: channel,
-    });
-    this.channels.set(channel, worker);
-    worker.on("message", (report: ChannelReport) => {
-      if (report.type === "whole") void this.finishIfWhole();
-      // With every page here, only the control connection still matters.
-      else if (this.phase.name !== "observing") {
-        this.happen({ type: "failed", failure: report.failure });
-      }
-    });
-    worker.on("error", (error) => {
-      const failure = { code: "THREAD_DIED", thread: channel, cause: error.message } as const;
-      this.happen({ type: "failed", failure });
-    });
-  }
-
-  private tellChannel(
-    channel: string,
-    command: ChannelCommand,
-    transfer: readonly MessagePort[] = [],
-  ): void {
-    this.channels.get(channel)?.postMessage(command, transfer);
+    this.channels.adopt(channel, fd);
   }
 
   /** Whether this host owns the guest: the answer to `ask`. */
@@ -207,12 +180,9 @@ export class Incoming {
   }
 
   private async startVcpus(): Promise<void> {
-    const lines = Array.from({ length: this.spec.vcpuCount }, (): FaultLine => {
-      const { port1, port2 } = new MessageChannel();
-      this.doorbells.push(port1);
-      const { requested, prepulled } = this.tables.handle;
-      return { doorbell: port2, requested, prepulled };
-    });
+    const bells = Array.from({ length: this.spec.vcpuCount }, () => new MessageChannel());
+    const { requested, prepulled } = this.tables.handle;
+    const lines = bells.map(({ port2 }): FaultLine => ({ doorbell: port2, requested, prepulled }));
     const guest = await Guest.create(
       this.spec,
       this.ram,
@@ -227,8 +197,7 @@ export class Incoming {
       return;
     }
     this.guest = guest;
-    this.connectFaultLines();
-    rehearse();
+    this.channels.listenTo(bells.map(({ port1 }) => port1));
     this.host.journal("prepared");
     this.happen({ type: "prepared" });
   }
@@ -237,13 +206,6 @@ export class Incoming {
   private loseGuest(failure: Failure): void {
     if (this.hasTakenOver) this.host.guestFailed(failure);
     else this.happen({ type: "failed", failure });
-  }
-
-  /** Once there are both an urgent channel and vCPUs. */
-  private connectFaultLines(): void {
-    if (!this.taken.has("urgent") || this.doorbells.length === 0) return;
-    const doorbells = this.doorbells.splice(0);
-    this.tellChannel("urgent", { type: "faultLines", doorbells }, doorbells);
   }
 
   /**
@@ -377,14 +339,7 @@ export class Incoming {
   }
 
   private async closeChannels(): Promise<void> {
-    const workers = [...this.channels.values()];
-    this.channels.clear();
-    await Promise.all(
-      workers.map((worker) => {
-        worker.removeAllListeners();
-        return worker.terminate();
-      }),
-    );
+    await this.channels.close();
     // Nothing comes any more. What came last is shown to the guest, and may have been all that it lacked.
     await this.publisher?.finish();
     await this.finishIfWhole();

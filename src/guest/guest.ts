@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { type Failure, MigrationError } from "../failure.js";
 import type { GuestRam } from "../memory/ram.js";
 import { GUEST_WORDS, QUIESCENT, VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import { startThread } from "../platform/spare-threads.js";
 import type { GuestOptions } from "./program.js";
 import type { FaultLine, VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 
@@ -26,6 +27,9 @@ export interface CpuStates {
   /** Operations of each vCPU since the guest was born. */
   readonly operations: readonly number[];
 }
+
+/** What a vCPU's thread runs. */
+export const VCPU_ENTRY = new URL("vcpu-thread.js", import.meta.url);
 
 /** A vCPU that sleeps all the time would never come to a safepoint of its own. */
 const MOST_THROTTLE_PERCENT = 99;
@@ -266,11 +270,7 @@ class VcpuThread {
     seat: VcpuSeat,
     private readonly failed: (failure: Failure) => void,
   ) {
-    this.worker = new Worker(new URL("vcpu-thread.js", import.meta.url), {
-      workerData: seat,
-      transferList: seat.faults === null ? [] : [seat.faults.doorbell],
-      name: `vcpu-${String(seat.vcpu)}`,
-    });
+    this.worker = startThread(VCPU_ENTRY, seat, seat.faults === null ? [] : [seat.faults.doorbell]);
     this.worker.on("message", (report: VcpuReport) => {
       this.take(report);
     });

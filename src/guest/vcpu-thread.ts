@@ -1,20 +1,47 @@
-import { parentPort, workerData } from "node:worker_threads";
 import { type Failure, MigrationError } from "../failure.js";
+import { takeSeat } from "../platform/spare-threads.js";
 import { loadProgram } from "./load-program.js";
 import { BadSetting } from "./program.js";
 import { Vcpu } from "./vcpu.js";
 import type { VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 
 /** Entry of a vCPU's thread: see vcpu-contract.ts. */
-const seat = workerData as VcpuSeat;
-const host = parentPort!;
+takeSeat((seat, host) => {
+  void sit(seat as VcpuSeat, {
+    report: (message) => {
+      host.postMessage(message);
+    },
+    onCommand: (obey) => {
+      host.on("message", obey);
+    },
+  });
+});
 
-function report(message: VcpuReport): void {
-  host.postMessage(message);
+/** The host, as a vCPU sees it. */
+interface HostLine {
+  readonly report: (message: VcpuReport) => void;
+  readonly onCommand: (obey: (command: VcpuCommand) => void) => void;
 }
 
-function fail(error: unknown, guest: string, during: "boot" | "step"): void {
-  report({ type: "failed", failure: guestFailure(error, guest, during) });
+async function sit(seat: VcpuSeat, { report, onCommand }: HostLine): Promise<void> {
+  const fail = (error: unknown, guest: string, during: "boot" | "step") => {
+    report({ type: "failed", failure: guestFailure(error, guest, during) });
+  };
+  try {
+    const { program } = await loadProgram(seat.program, seat.programSha256);
+    const vcpu = new Vcpu(seat, program, report);
+    onCommand((command) => {
+      try {
+        if (command.type === "boot") report({ type: "booted", cpus: vcpu.boot() });
+        else vcpu.run(command.cpu, command.operations);
+      } catch (error) {
+        fail(error, program.name, command.type === "boot" ? "boot" : "step");
+      }
+    });
+    report({ type: "ready" });
+  } catch (error) {
+    fail(error, seat.program, "boot");
+  }
 }
 
 function guestFailure(error: unknown, guest: string, during: "boot" | "step"): Failure {
@@ -22,20 +49,4 @@ function guestFailure(error: unknown, guest: string, during: "boot" | "step"): F
   if (error instanceof BadSetting) return { code: "GUEST_SETTING", guest, text: error.message };
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return { code: "GUEST_THREW", guest, during, text };
-}
-
-try {
-  const { program } = await loadProgram(seat.program, seat.programSha256);
-  const vcpu = new Vcpu(seat, program, report);
-  host.on("message", (command: VcpuCommand) => {
-    try {
-      if (command.type === "boot") report({ type: "booted", cpus: vcpu.boot() });
-      else vcpu.run(command.cpu, command.operations);
-    } catch (error) {
-      fail(error, program.name, command.type === "boot" ? "boot" : "step");
-    }
-  });
-  report({ type: "ready" });
-} catch (error) {
-  fail(error, seat.program, "boot");
 }

@@ -195,7 +195,9 @@ export class Arrivals {
         break;
     }
     this.tellPhase(incoming, phase);
-    if (phase.name === "ended") context.migrations.delete(incoming.migrationId);
+    if (phase.name !== "ended") return;
+    context.migrations.delete(incoming.migrationId);
+    context.onSettled();
   }
 
   /** Every page is here. By now it may be paused again, or on its way to the next host. */

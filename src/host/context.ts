@@ -80,6 +80,8 @@ export class HostContext {
     this.onGuestFailed(guestId, failure);
   }
 
+  /** A guest has come, or left, or a migration has ended. */
+  onSettled: () => void = () => undefined;
   /** Whoever moves the guest must know as well. */
   onGuestFailed: (guestId: string, failure: Failure) => void = () => undefined;
 }

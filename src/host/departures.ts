@@ -126,6 +126,7 @@ export class Departures {
           context.migrations.delete(migrationId);
           context.emit(report);
           if (report.outcome === "completed") freeMemorySoon();
+          context.onSettled();
         },
       },
     );

@@ -19,6 +19,7 @@ import type { EstimateEvent, GuestDigest, HostEvent, HostStatus } from "./events
 import { Journal } from "./journal.js";
 import { Resident } from "./resident.js";
 import type { EstimateRequest, HostService, MigrateRequest } from "./service.js";
+import { Readiness } from "./readiness.js";
 import { RELEASE } from "./release.js";
 
 /** How long a source in doubt asks before it leaves the decision to a person. */
@@ -52,6 +53,7 @@ export interface BootRequest {
 export class Host implements HostService, AsyncDisposable {
   private readonly arrivals: Arrivals;
   private readonly departures: Departures;
+  private readonly readiness: Readiness;
   private greeter: Greeter | undefined;
   private closed = false;
 
@@ -64,6 +66,10 @@ export class Host implements HostService, AsyncDisposable {
     // A channel keeps about one core busy on each side; the guest wants the others.
     const channels = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
     this.departures = new Departures(context, askMs, channels);
+    this.readiness = new Readiness(channels);
+    context.onSettled = () => {
+      this.getReady();
+    };
   }
 
   /** Opens the journal and listens. Rejects with JOURNAL_UNUSABLE, LISTENS_OPENLY or CANNOT_LISTEN. */
@@ -135,6 +141,7 @@ export class Host implements HostService, AsyncDisposable {
       context.clock,
     );
     context.residents.set(spec.guestId, resident);
+    this.getReady();
     return { guestId: spec.guestId };
   }
 
@@ -193,6 +200,7 @@ export class Host implements HostService, AsyncDisposable {
     this.departures.abandon(failure);
     this.arrivals.abandon(failure);
     const { residents, journal } = this.context;
+    this.readiness.expect("nothing");
     await Promise.all([...residents.values()].map((resident) => resident.dispose()));
     residents.clear();
     journal.close();
@@ -200,6 +208,14 @@ export class Host implements HostService, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** For the migration that may come next. */
+  private getReady(): void {
+    const { residents, migrations } = this.context;
+    if (this.closed || migrations.size > 0) return;
+    if (residents.size > 0) this.readiness.expect("departure");
+    else this.readiness.expect(this.greeter === undefined ? "nothing" : "arrival");
   }
 
   private async listen(address: Address): Promise<void> {
@@ -214,6 +230,7 @@ export class Host implements HostService, AsyncDisposable {
         context.emitError(failure, null);
       },
     );
+    this.getReady();
   }
 }
 

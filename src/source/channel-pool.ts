@@ -1,5 +1,6 @@
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { type Failure, failureOf, MigrationError } from "../failure.js";
+import { startThread } from "../platform/spare-threads.js";
 import { decodeMessage } from "../protocol/codec.js";
 import type { Frame } from "../protocol/frame.js";
 import { peerFailure } from "../protocol/messages.js";
@@ -10,6 +11,9 @@ import type {
   Fault,
   PassCommand,
 } from "./channel-contract.js";
+
+/** What a channel's thread runs. */
+export const SOURCE_CHANNEL_ENTRY = new URL("channel-thread.js", import.meta.url);
 
 export interface ChannelListener {
   faulted(fault: Fault): void;
@@ -28,10 +32,7 @@ class ChannelThread {
     seat: ChannelSeat,
     private readonly listener: ChannelListener,
   ) {
-    this.worker = new Worker(new URL("channel-thread.js", import.meta.url), {
-      workerData: seat,
-      name: seat.channel,
-    });
+    this.worker = startThread(SOURCE_CHANNEL_ENTRY, seat);
     this.worker.on("message", (report: ChannelReport) => {
       this.take(report);
     });

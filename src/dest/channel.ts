@@ -1,0 +1,117 @@
+import type net from "node:net";
+import { type Failure, MigrationError } from "../failure.js";
+import { GuestRam } from "../memory/ram.js";
+import { VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import { nextSequence } from "../protocol/frame.js";
+import { encodeWords, FRAME_TYPES } from "../protocol/pages.js";
+import { FIRST_DATA_SEQUENCE } from "../transport/attach.js";
+import { GatheringSink } from "../transport/gathering-sink.js";
+import { openInPlace } from "../transport/in-place.js";
+import { Arrival } from "./arrival.js";
+import { ArrivalTables } from "./arrival-tables.js";
+import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
+import { PageReceiver } from "./page-receiver.js";
+
+/**
+ * A data connection of the destination: takes pages, and answers with what the source must know. Bulk and
+ * urgent channels are alike; the urgent one also listens to the vCPUs' faults.
+ */
+export class Channel {
+  private readonly ram: GuestRam;
+  private readonly receiver: PageReceiver;
+  private readonly isUrgent: boolean;
+  /** Where bytes go that come after a failure. */
+  private readonly discard = new Uint8Array(64 * 1024);
+  private socket: net.Socket | undefined;
+  private sequence = 0;
+  private ended = false;
+
+  constructor(
+    private readonly seat: ChannelSeat,
+    private readonly report: (report: ChannelReport) => void,
+  ) {
+    this.isUrgent = seat.channel === "urgent";
+    this.ram = new GuestRam(seat.ram);
+    const arrival = new Arrival(this.ram, new ArrivalTables(seat.tables), {
+      torn: (pages) => {
+        this.send(FRAME_TYPES.TORN, pages);
+      },
+      credit: (bytes) => {
+        this.send(FRAME_TYPES.CREDIT, [bytes]);
+      },
+      barrierPassed: (pass) => {
+        this.send(FRAME_TYPES.BARRIER_PASSED, [pass]);
+      },
+      requestAgain: (page) => {
+        this.send(FRAME_TYPES.REQUEST, [page, 1, 0, 0]);
+      },
+      whole: () => {
+        report({ type: "whole" });
+      },
+    });
+    this.receiver = new PageReceiver(arrival, FIRST_DATA_SEQUENCE);
+  }
+
+  obey(command: ChannelCommand): void {
+    if (command.type === "open") {
+      this.open(command.fd);
+      return;
+    }
+    command.doorbells.forEach((doorbell, vcpu) => {
+      const hitsAt = vcpuWords(vcpu) + VCPU_WORDS.PREPULL_HITS;
+      doorbell.on("message", (page: number) => {
+        const hits = Atomics.load(this.ram.words, hitsAt);
+        this.send(FRAME_TYPES.REQUEST, [page, 0, vcpu, hits]);
+      });
+    });
+  }
+
+  private open(fd: number): void {
+    const places = {
+      next: () => (this.ended ? this.discard : this.receiver.next()),
+      filled: (byteCount: number) => {
+        this.take(byteCount);
+      },
+    };
+    // A page that a vCPU waits for comes alone: one read for all of its frame.
+    this.socket = openInPlace(fd, this.isUrgent ? new GatheringSink(places) : places);
+    this.socket.on("error", (error) => {
+      this.lose(error.message);
+    });
+    this.socket.on("end", () => {
+      this.lose("the other side closed it");
+    });
+    this.socket.on("close", () => {
+      this.lose("it was closed");
+    });
+    this.send(FRAME_TYPES.ATTACHED, []);
+  }
+
+  private take(byteCount: number): void {
+    if (this.ended) return;
+    try {
+      this.receiver.filled(byteCount);
+    } catch (error) {
+      if (!(error instanceof MigrationError)) throw error;
+      this.end(error.failure);
+    }
+  }
+
+  private send(type: number, words: readonly number[]): void {
+    this.socket?.write(encodeWords(type, this.sequence, words));
+    this.sequence = nextSequence(this.sequence);
+  }
+
+  private lose(cause: string): void {
+    const { missingBytes } = this.receiver;
+    if (missingBytes > 0) this.end({ code: "FRAME_TRUNCATED", missingBytes });
+    else this.end({ code: "CONNECTION_LOST", connection: this.seat.channel, cause });
+  }
+
+  /** The main thread tells the source why, on the control connection. */
+  private end(failure: Failure): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.report({ type: "failed", failure });
+  }
+}

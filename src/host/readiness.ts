@@ -1,0 +1,39 @@
+import { DEST_CHANNEL_ENTRY } from "../dest/channel-set.js";
+import { rehearseTakeOver } from "../dest/take-over.js";
+import { VCPU_ENTRY } from "../guest/guest.js";
+import { dropSpares, keepSpares } from "../platform/spare-threads.js";
+import { SOURCE_CHANNEL_ENTRY } from "../source/channel-pool.js";
+
+/** Threads of the urgent channel, on either side. */
+const URGENT = 1;
+
+/** What a host is ready for: an empty one for a guest to come, one with a guest for it to leave. */
+export type Expects = "arrival" | "departure" | "nothing";
+
+/**
+ * Does beforehand what the next migration would wait for: starts its threads, and has the code of the
+ * handover compiled. So a host keeps three threads more than it needs, and not six: it is ready for one
+ * migration, in the direction that is likely.
+ */
+export class Readiness {
+  private isRehearsed = false;
+
+  /** `channelCount` is how many bulk channels a migration is likely to have. */
+  constructor(private readonly channelCount: number) {}
+
+  /** To be called while no migration is under way. */
+  expect(what: Expects): void {
+    const channels = this.channelCount + URGENT;
+    if (what === "departure") keepSpares(SOURCE_CHANNEL_ENTRY, channels);
+    else void dropSpares(SOURCE_CHANNEL_ENTRY);
+    if (what === "arrival") {
+      keepSpares(DEST_CHANNEL_ENTRY, channels);
+      keepSpares(VCPU_ENTRY, 1);
+      if (!this.isRehearsed) rehearseTakeOver();
+      this.isRehearsed = true;
+    } else {
+      void dropSpares(DEST_CHANNEL_ENTRY);
+      void dropSpares(VCPU_ENTRY);
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import { once } from "node:events";
+import { parentPort, type MessagePort, type Transferable, Worker } from "node:worker_threads";
+
+interface Spare {
+  readonly worker: Worker;
+  /** Hears of a spare that dies: it is not missed. */
+  readonly forget: () => void;
+}
+
+/** Threads that have loaded their code and wait for a seat, by the file that they run. */
+const spares = new Map<string, Spare[]>();
+
+/**
+ * Starts threads until `count` of them wait for work at `entry`, an ES module. A thread of Node.js takes some
+ * 50 ms of a core to start: whoever knows that threads will be wanted has that behind it when they are. A spare
+ * takes about 9 MiB, and does not keep the process alive.
+ */
+export function keepSpares(entry: URL, count: number): void {
+  const waiting = sparesOf(entry);
+  while (waiting.length < count) {
+    const worker = new Worker(entry);
+    worker.unref();
+    const forget = () => {
+      const at = waiting.findIndex((spare) => spare.worker === worker);
+      if (at >= 0) waiting.splice(at, 1);
+    };
+    worker.on("error", forget);
+    worker.on("exit", forget);
+    waiting.push({ worker, forget });
+  }
+}
+
+/** Ends the spares of `entry`; those that were taken run on. */
+export async function dropSpares(entry: URL): Promise<void> {
+  const dropped = sparesOf(entry).splice(0);
+  await Promise.all(
+    dropped.map(async ({ worker }) => {
+      const exit = once(worker, "exit");
+      await worker.terminate();
+      await exit;
+    }),
+  );
+}
+
+/** A thread that runs `entry` from this seat on: a spare one if there is any. */
+export function startThread(
+  entry: URL,
+  seat: object,
+  transfer: readonly Transferable[] = [],
+): Worker {
+  const worker = takeSpare(entry) ?? new Worker(entry);
+  worker.postMessage(seat, transfer);
+  return worker;
+}
+
+/**
+ * In a thread's entry: `sit` is called with the seat once there is one. Messages that follow the seat reach
+ * whoever listens on the port by the time that `sit` returns.
+ */
+export function takeSeat(sit: (seat: unknown, main: MessagePort) => void): void {
+  const main = parentPort;
+  if (main === null) throw new Error("a thread's entry was run as a program");
+  main.once("message", (seat: unknown) => {
+    sit(seat, main);
+  });
+}
+
+function takeSpare(entry: URL): Worker | undefined {
+  const spare = sparesOf(entry).shift();
+  if (spare === undefined) return undefined;
+  const { worker, forget } = spare;
+  worker.off("error", forget);
+  worker.off("exit", forget);
+  worker.ref();
+  return worker;
+}
+
+function sparesOf(entry: URL): Spare[] {
+  let waiting = spares.get(entry.href);
+  if (waiting === undefined) spares.set(entry.href, (waiting = []));
+  return waiting;
+}

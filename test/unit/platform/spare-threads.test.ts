@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { on } from "node:events";
+import { test } from "node:test";
+import type { Worker } from "node:worker_threads";
+import { dropSpares, keepSpares, startThread } from "../../../src/platform/spare-threads.js";
+
+/** Sends back its seat, and each message. */
+const ECHO = new URL("echo-worker.js", import.meta.url);
+
+async function answers(worker: Worker, count: number): Promise<unknown[]> {
+  const all: unknown[] = [];
+  for await (const [answer] of on(worker, "message")) {
+    all.push(answer);
+    if (all.length === count) break;
+  }
+  return all;
+}
+
+test("a thread gets its seat, and every message that was posted right behind it", async () => {
+  for (const spares of [0, 1]) {
+    keepSpares(ECHO, spares);
+    const worker = startThread(ECHO, { name: "seat" });
+    worker.postMessage("first");
+    worker.postMessage("second");
+    assert.deepEqual(await answers(worker, 3), [{ name: "seat" }, "first", "second"]);
+    await worker.terminate();
+  }
+});
+
+test("a spare thread is taken once, and not more are kept than asked for", async () => {
+  keepSpares(ECHO, 2);
+  keepSpares(ECHO, 2);
+  const workers = [1, 2, 3].map((seat) => startThread(ECHO, { seat }));
+  const ids = workers.map(({ threadId }) => threadId);
+  assert.equal(new Set(ids).size, 3);
+  // The third was started for its seat.
+  assert.ok(Math.max(...ids) === ids[2]);
+  const seats = await Promise.all(workers.map((worker) => answers(worker, 1)));
+  assert.deepEqual(seats, [[{ seat: 1 }], [{ seat: 2 }], [{ seat: 3 }]]);
+  await Promise.all(workers.map((worker) => worker.terminate()));
+});
+
+test("dropped spares are not handed out, and those that were taken run on", async () => {
+  keepSpares(ECHO, 2);
+  const taken = startThread(ECHO, { seat: "before" });
+  await dropSpares(ECHO);
+  const fresh = startThread(ECHO, { seat: "after" });
+  assert.deepEqual(await answers(taken, 1), [{ seat: "before" }]);
+  assert.deepEqual(await answers(fresh, 1), [{ seat: "after" }]);
+  await Promise.all([taken.terminate(), fresh.terminate()]);
+});
