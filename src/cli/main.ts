@@ -4,6 +4,9 @@ import { setFlagsFromString } from "node:v8";
 // V8 lets the young generation of a thread grow to 48 MiB. Ours make little garbage, and the memory of this
 // machine is for guests. It must be said before anything else is loaded.
 setFlagsFromString("--max-semi-space-size=1");
+// V8 forgets the code of functions that have not run for a while; what was rehearsed for a handover would be gone
+// when it comes.
+setFlagsFromString("--no-flush-bytecode");
 const { EXIT } = await import("./exit-codes.js");
 const { run } = await import("./run.js");
 

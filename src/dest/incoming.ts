@@ -20,7 +20,7 @@ import {
   wirePhase,
 } from "./phase.js";
 import { Publisher } from "./publisher.js";
-import { install, readSwitchover, type Switchover } from "./take-over.js";
+import { install, readSwitchover, rehearse, type Switchover } from "./take-over.js";
 
 /** After the last page the guest is watched this long, to see it back at speed. */
 const OBSERVE_MS = 1000;
@@ -197,6 +197,7 @@ export class Incoming {
       return;
     }
     this.guest = guest;
+    rehearse();
     this.channels.listenTo(bells.map(({ port1 }) => port1));
     this.host.journal("prepared");
     this.happen({ type: "prepared" });

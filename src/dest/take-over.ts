@@ -54,7 +54,7 @@ const REHEARSAL_RAM_BYTES = 16 * 2 ** 20;
  * as it runs; in the real switchover that would cost ten times what the work itself does, while the
  * guest stands still.
  */
-export function rehearseTakeOver(): void {
+export function rehearse(): void {
   const ram = GuestRam.allocate(REHEARSAL_RAM_BYTES, 1);
   const dirty = PageBitmap.empty(ram.pageCount);
   for (let page = 0; page < ram.pageCount; page += 3) dirty.add(page);

@@ -1,5 +1,4 @@
 import { DEST_CHANNEL_ENTRY } from "../dest/channel-set.js";
-import { rehearseTakeOver } from "../dest/take-over.js";
 import { VCPU_ENTRY } from "../guest/guest.js";
 import { dropSpares, keepSpares } from "../platform/spare-threads.js";
 import { SOURCE_CHANNEL_ENTRY } from "../source/channel-pool.js";
@@ -11,13 +10,10 @@ const URGENT = 1;
 export type Expects = "arrival" | "departure" | "nothing";
 
 /**
- * Does beforehand what the next migration would wait for: starts its threads, and has the code of the
- * handover compiled. So a host keeps three threads more than it needs, and not six: it is ready for one
- * migration, in the direction that is likely.
+ * Has the threads of the next migration started before it begins, since it would wait for them. They are those
+ * of one migration, in the direction that is likely, so a host keeps three threads and not six.
  */
 export class Readiness {
-  private isRehearsed = false;
-
   /** `channelCount` is how many bulk channels a migration is likely to have. */
   constructor(private readonly channelCount: number) {}
 
@@ -29,8 +25,6 @@ export class Readiness {
     if (what === "arrival") {
       keepSpares(DEST_CHANNEL_ENTRY, channels);
       keepSpares(VCPU_ENTRY, 1);
-      if (!this.isRehearsed) rehearseTakeOver();
-      this.isRehearsed = true;
     } else {
       void dropSpares(DEST_CHANNEL_ENTRY);
       void dropSpares(VCPU_ENTRY);
