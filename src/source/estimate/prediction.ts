@@ -26,8 +26,8 @@ export interface Prediction {
 const WIRE_BYTES = PAGE_BYTES + 12;
 /** Stopping and starting vCPUs and collecting the bitmap, measured where two cores have all to do. */
 const HANDOVER_MS = 10;
-/** Connections, threads and the destination's memory before the first page, measured there as well. */
-const SETUP_MS = 300;
+/** Connections and the destination's memory before the first page, measured there as well. */
+const SETUP_MS = 100;
 
 /** Xen's rules for the last round: tools/libxc, as of the release that the paper was built on. */
 const MOST_ROUNDS = 29;

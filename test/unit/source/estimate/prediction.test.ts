@@ -8,7 +8,7 @@ import { WorkingSet } from "../../../../src/source/estimate/working-set.js";
 const PAGE_A_MS = 4108 * 1000;
 /** Pauses and connections of every prediction, without a round trip. */
 const HANDOVER_MS = 10;
-const SETUP_MS = 300;
+const SETUP_MS = 100;
 
 function model(
   counts: readonly (readonly [windowMs: number, pages: number])[],
