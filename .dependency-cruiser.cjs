@@ -36,7 +36,11 @@ module.exports = {
     layer("memory", [], "Guest memory knows nobody."),
     layer("protocol", [], "The wire contract knows nobody."),
     layer("transport", ["protocol", "memory"], "Transport carries frames; pages go in place."),
-    layer("guest", ["memory", "platform"], "A guest runs on memory, and does not know that it migrates."),
+    layer(
+      "guest",
+      ["memory", "platform"],
+      "A guest runs on memory, and does not know that it migrates.",
+    ),
     layer(
       "source",
       ["guest", "transport", "memory", "protocol", "platform"],

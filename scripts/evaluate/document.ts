@@ -1,7 +1,7 @@
 import { table } from "../markdown.js";
 import { formatRate } from "../../src/units.js";
 import { chartsOf } from "./charts.js";
-import { HIGH_RATIO, LOW_RATIO, PAPER, POST_COPY, SHIPPED } from "./plan.js";
+import { HIGH_RATIO, LOW_RATIO, PAPER, PARTS, POST_COPY, SHIPPED } from "./plan.js";
 import type { Evaluation, Metric, PointResult } from "./results.js";
 import {
   ablationTable,
@@ -33,7 +33,19 @@ export function evaluationDocument(evaluation: Evaluation): string {
   ].join("\n\n");
 }
 
-function introduction({ machine, command, bandwidth, runsWanted, measuredAt }: Evaluation) {
+/** A part that was measured alone may have more runs, and larger guests, than those that were kept. */
+function runsOfParts(points: readonly PointResult[]): string {
+  const parts = PARTS.map((part) => {
+    const ways = points.filter((point) => point.part === part).flatMap((point) => point.ways);
+    if (ways.length === 0) return `${part}: not measured`;
+    const counts = ways.map(({ runs }) => runs.length);
+    const [least, most] = [Math.min(...counts), Math.max(...counts)];
+    return `${part}: ${least === most ? String(most) : `${String(least)} to ${String(most)}`} of every point`;
+  });
+  return parts.join("; ");
+}
+
+function introduction({ machine, command, bandwidth, points, measuredAt }: Evaluation) {
   return [
     "# Evaluation",
     "Written by `npm run evaluate`; do not edit it. The raw results are in [evaluation](evaluation), and " +
@@ -45,7 +57,7 @@ function introduction({ machine, command, bandwidth, runsWanted, measuredAt }: E
         ["measured", measuredAt],
         ["machine", machine],
         ["link", `loopback, page data held to ${formatRate(bandwidth)} by \`--max-bandwidth\``],
-        ["runs", `${String(runsWanted)} of every point`],
+        ["runs", runsOfParts(points)],
       ],
     ),
     "Both hosts are real processes, and the guest goes back and forth between them, each time by the next " +

@@ -77,7 +77,6 @@ async function evaluate(): Promise<Evaluation> {
     machine: machine(),
     command: `npm run evaluate${flags === "" ? "" : ` --${flags}`}`,
     bandwidth: BANDWIDTH,
-    runsWanted: runs,
     points,
   };
 }

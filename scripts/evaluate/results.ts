@@ -6,7 +6,6 @@ export interface Evaluation {
   readonly machine: string;
   readonly command: string;
   readonly bandwidth: number;
-  readonly runsWanted: number;
   readonly points: readonly PointResult[];
 }
 
