@@ -1,3 +1,4 @@
+import type { MessagePort } from "node:worker_threads";
 import { type Failure, MigrationError } from "../failure.js";
 import { takeSeat } from "../platform/spare-threads.js";
 import { loadProgram } from "./load-program.js";
@@ -7,30 +8,20 @@ import type { VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 
 /** Entry of a vCPU's thread: see vcpu-contract.ts. */
 takeSeat((seat, host) => {
-  void sit(seat as VcpuSeat, {
-    report: (message) => {
-      host.postMessage(message);
-    },
-    onCommand: (obey) => {
-      host.on("message", obey);
-    },
-  });
+  void sit(seat as VcpuSeat, host);
 });
 
-/** The host, as a vCPU sees it. */
-interface HostLine {
-  readonly report: (message: VcpuReport) => void;
-  readonly onCommand: (obey: (command: VcpuCommand) => void) => void;
-}
-
-async function sit(seat: VcpuSeat, { report, onCommand }: HostLine): Promise<void> {
+async function sit(seat: VcpuSeat, host: MessagePort): Promise<void> {
+  const report = (message: VcpuReport) => {
+    host.postMessage(message);
+  };
   const fail = (error: unknown, guest: string, during: "boot" | "step") => {
     report({ type: "failed", failure: guestFailure(error, guest, during) });
   };
   try {
     const { program } = await loadProgram(seat.program, seat.programSha256);
     const vcpu = new Vcpu(seat, program, report);
-    onCommand((command) => {
+    host.on("message", (command: VcpuCommand) => {
       try {
         if (command.type === "boot") report({ type: "booted", cpus: vcpu.boot() });
         else vcpu.run(command.cpu, command.operations);

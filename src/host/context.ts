@@ -80,7 +80,7 @@ export class HostContext {
     this.onGuestFailed(guestId, failure);
   }
 
-  /** A guest has come, or left, or a migration has ended. */
+  /** A migration has ended, whatever came of it. */
   onSettled: () => void = () => undefined;
   /** Whoever moves the guest must know as well. */
   onGuestFailed: (guestId: string, failure: Failure) => void = () => undefined;

@@ -11,7 +11,7 @@ export type Expects = "arrival" | "departure" | "nothing";
 
 /**
  * Has the threads of the next migration started before it begins, since it would wait for them. They are those
- * of one migration, in the direction that is likely, so a host keeps three threads and not six.
+ * of one migration, in the direction that is likely, so a host keeps at most as many as the one needs.
  */
 export class Readiness {
   /** `channelCount` is how many bulk channels a migration is likely to have. */
