@@ -12,7 +12,7 @@ import { CreditWindow } from "./credit-window.js";
 import { MigrationTables } from "./migration-tables.js";
 import { PageSender } from "./page-sender.js";
 import { Pass } from "./pass.js";
-import { pagesPerFrame, RateLimit } from "./rate-limit.js";
+import { FRAME_MS, pagesPerFrame, RateLimit } from "./rate-limit.js";
 import { Round } from "./round.js";
 
 /** A data connection of the source, bulk or urgent: sends what it is told to, answers requests. */
@@ -96,7 +96,7 @@ export class Channel {
   /** Half a window at most: while one frame travels, the next is made. */
   private framePages(): number {
     const byWindow = Math.floor(this.window.limitBytes / 2 / PAGE_BYTES);
-    const byRate = pagesPerFrame(this.seat.rates.drain);
+    const byRate = pagesPerFrame(this.seat.rates.drain, FRAME_MS.push);
     return Math.max(1, Math.min(byWindow, byRate, MAX_DATA_PAGES));
   }
 

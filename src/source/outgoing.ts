@@ -25,7 +25,7 @@ import {
   stageOf,
   wirePhase,
 } from "./phase.js";
-import { pagesPerFrame, RateLimit } from "./rate-limit.js";
+import { FRAME_MS, pagesPerFrame, RateLimit } from "./rate-limit.js";
 
 const PROGRESS_INTERVAL_MS = 200;
 
@@ -313,7 +313,7 @@ export class Outgoing {
       stamps: guest.ram.stamps,
       vcpuCount: guest.spec.vcpuCount,
       channelCount: options.channels,
-      batchPages: pagesPerFrame(this.drainRate),
+      batchPages: pagesPerFrame(this.drainRate, FRAME_MS.push),
       tuning: options.tuning,
     };
     this.drain = new Drain(plan, this.tables, this.pool);

@@ -6,7 +6,7 @@ import type { ChannelCommand } from "./channel-contract.js";
 import { EpochHistory } from "./epoch-history.js";
 import type { MigrationTables } from "./migration-tables.js";
 import type { PageSender } from "./page-sender.js";
-import { pagesPerFrame, type RateLimit } from "./rate-limit.js";
+import { FRAME_MS, pagesPerFrame, type RateLimit } from "./rate-limit.js";
 import type { Tuning } from "./tuning.js";
 
 /** How far back a page may have been written to be hot, in times of what the pass will still take. */
@@ -39,7 +39,8 @@ export class Pass {
     this.tracker = new EpochTracker(ram, tables.handle.marks);
     this.history = new EpochHistory(command.history);
     this.startMs = clock.nowMs();
-    this.chunkPages = Math.min(tuning.chunkPages, pagesPerFrame(limit.bytesPerSecond));
+    const framePages = pagesPerFrame(limit.bytesPerSecond, FRAME_MS.pass);
+    this.chunkPages = Math.min(tuning.chunkPages, framePages);
     this.chunkCount = Math.ceil(ram.pageCount / this.chunkPages);
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { MAX_DATA_PAGES } from "../../../src/protocol/limits.js";
-import { pagesPerFrame, RateLimit } from "../../../src/source/rate-limit.js";
+import { FRAME_MS, pagesPerFrame, RateLimit } from "../../../src/source/rate-limit.js";
 
 const RATE = 10_000_000;
 const FRAME = 50_000;
@@ -93,9 +93,11 @@ test("without a limit nothing waits", async (context) => {
 });
 
 test("a frame at a limited rate is short, but never empty nor larger than may be", () => {
-  assert.equal(pagesPerFrame(undefined), MAX_DATA_PAGES);
-  assert.equal(pagesPerFrame(1), 1);
-  assert.equal(pagesPerFrame(1e12), MAX_DATA_PAGES);
-  const pages = pagesPerFrame(RATE);
-  assert.ok(pages > 1 && pages * 4096 <= RATE * 0.02, String(pages));
+  for (const frameMs of Object.values(FRAME_MS)) {
+    assert.equal(pagesPerFrame(undefined, frameMs), MAX_DATA_PAGES);
+    assert.equal(pagesPerFrame(1, frameMs), 1);
+    assert.equal(pagesPerFrame(1e12, frameMs), MAX_DATA_PAGES);
+    const pages = pagesPerFrame(RATE, frameMs);
+    assert.ok(pages > 1 && pages * 4096 <= (RATE * frameMs) / 1000, String(pages));
+  }
 });
