@@ -21,6 +21,8 @@ export interface Run {
   readonly report: Report;
   readonly source: Cost;
   readonly dest: Cost;
+  /** Of all cores, in percent, what whoever runs this virtual machine took meanwhile; 0 on bare metal. */
+  readonly stolenPercent: number;
 }
 
 export interface Cost {
@@ -47,10 +49,17 @@ export interface Plan {
   readonly request?: Omit<MigrateRequest, "to">;
   /** How long the guest runs before it moves. */
   readonly warmUpMs?: number;
+  /** How long nothing happens right before it moves. */
+  readonly quietMs?: number;
 }
 
 /** Boots a guest in one real process, migrates it to another, and ends both. */
-export async function migrateOnce({ guest, request = {}, warmUpMs = 0 }: Plan): Promise<Run> {
+export async function migrateOnce({
+  guest,
+  request = {},
+  warmUpMs = 0,
+  quietMs = 0,
+}: Plan): Promise<Run> {
   const state = mkdtempSync(join(tmpdir(), "tristage-bench-"));
   const dest = start(["dest", "--listen", "127.0.0.1:0", "--state-dir", join(state, "dest")]);
   const source = start(["source", "--state-dir", join(state, "source"), ...guest]);
@@ -60,14 +69,19 @@ export async function migrateOnce({ guest, request = {}, warmUpMs = 0 }: Plan): 
     await source.until("guest");
     await delay(warmUpMs);
     await backMemory(ramBytesOf(guest));
+    await delay(quietMs);
+    const coresBefore = coreTicks();
     const before = [cpuSeconds(source.pid), cpuSeconds(dest.pid)];
     await post(`http://${control}/migrations`, { ...request, to: address ?? "" });
     const report = await source.until("report");
+    const cores = coreTicks();
+    const ticks = cores.all - coresBefore.all;
+    const stolenPercent = ((cores.stolen - coresBefore.stolen) / ticks) * 100;
     const cost = (pid: number, index: number): Cost => ({
       cpuSeconds: cpuSeconds(pid) - (before[index] ?? 0),
       peakBytes: peakBytes(pid),
     });
-    return { report, source: cost(source.pid, 0), dest: cost(dest.pid, 1) };
+    return { report, source: cost(source.pid, 0), dest: cost(dest.pid, 1), stolenPercent };
   } finally {
     await Promise.all([source.stop(), dest.stop()]);
     rmSync(state, { recursive: true, force: true });
@@ -133,6 +147,14 @@ function cpuSeconds(pid: number): number {
   // The fields after the name, which stands in parentheses; utime and stime are the 12th and 13th.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** Of all cores since the machine started. */
+function coreTicks(): { readonly all: number; readonly stolen: number } {
+  const [line = ""] = readFileSync("/proc/stat", "utf8").split("\n");
+  // user, nice, system, idle, iowait, irq, softirq, steal; what follows is part of the first two.
+  const ticks = line.trim().split(/\s+/).slice(1, 9).map(Number);
+  return { all: ticks.reduce((sum, count) => sum + count, 0), stolen: ticks[7] ?? 0 };
 }
 
 function peakBytes(pid: number): number {
