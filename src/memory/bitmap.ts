@@ -142,6 +142,26 @@ export class AtomicPageBitmap {
     return (Atomics.or(this.words, page >>> 5, bit) & bit) === 0;
   }
 
+  /**
+   * Adds the next pages of `wanted` from `firstPage` on that are in neither thread's hands yet: at most `maxPages`,
+   * ascending. Of threads that add the same page it is among the pages of exactly one.
+   */
+  claimFrom(wanted: AtomicPageBitmap, firstPage: number, maxPages: number): number[] {
+    const claimed: number[] = [];
+    // Pages of the first word that lie before `firstPage` are not asked for.
+    let asked = -1 << (firstPage & 31);
+    for (let at = firstPage >>> 5; at < this.words.length; at += 1) {
+      const open = Atomics.load(wanted.words, at) & ~Atomics.load(this.words, at) & asked;
+      asked = -1;
+      if (open === 0) continue;
+      const chosen = lowestBits(open, maxPages - claimed.length);
+      const before = Atomics.or(this.words, at, chosen);
+      for (const bit of bits(chosen & ~before)) claimed.push(at * 32 + bit);
+      if (claimed.length === maxPages) break;
+    }
+    return claimed;
+  }
+
   /** Removes `page`; true for exactly one of the threads that remove it. */
   take(page: number): boolean {
     const bit = 1 << (page & 31);
@@ -225,6 +245,13 @@ export class AtomicPageBitmap {
     }
     return total;
   }
+}
+
+/** Of the bits that are set in `word`, the lowest `count`. */
+function lowestBits(word: number, count: number): number {
+  let above = word;
+  for (let left = count; left > 0 && above !== 0; left -= 1) above &= above - 1;
+  return word & ~above;
 }
 
 /** Positions of the bits that are set in `word`, ascending. */

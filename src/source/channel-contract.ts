@@ -1,7 +1,6 @@
 import type { Failure } from "../failure.js";
 import type { RamHandle } from "../memory/ram.js";
 import type { Frame } from "../protocol/frame.js";
-import type { PURPOSE } from "../protocol/pages.js";
 import type { Address } from "../transport/address.js";
 import type { EpochOpening } from "./epoch-history.js";
 import type { MigrationTablesHandle } from "./migration-tables.js";
@@ -27,7 +26,7 @@ export interface ChannelSeat {
 /** What sends pages before the switchover. */
 export type PassCommand = Extract<ChannelCommand, { type: "pass" | "round" }>;
 
-/** Main thread to channel. One at a time; each is answered by `done`, `connect` by `attached`. */
+/** Main thread to channel. Passes come one at a time, each answered by `done`; `connect` by `attached`. */
 export type ChannelCommand =
   /** The destination is ready for its channels. */
   | { readonly type: "connect" }
@@ -44,11 +43,10 @@ export type ChannelCommand =
       /** Pages written in this epoch or later are left for the next round; Infinity for none. */
       readonly skipSince: number;
     }
-  | {
-      readonly type: "batch";
-      readonly purpose: typeof PURPOSE.PUSH | typeof PURPOSE.PREPULL;
-      readonly pages: Uint32Array;
-    };
+  /** Stage three: pages of `planned` in the shared tables. Not answered: the destination says when it has all. */
+  | { readonly type: "push" }
+  /** Stage three: these before what is pushed. Not answered. */
+  | { readonly type: "prepull"; readonly pages: Uint32Array };
 
 /** A vCPU of the destination asked for `page`, having touched `hits` prepulled pages so far. */
 export interface Fault {
@@ -62,7 +60,7 @@ export type ChannelReport =
   | { readonly type: "attached" }
   /** The destination's `failed` message. */
   | { readonly type: "refused"; readonly frame: Frame }
-  /** The pass has reached the destination, or the batch has left. */
+  /** The pass has reached the destination. */
   | { readonly type: "done" }
   /** The page is on its way. */
   | ({ readonly type: "faulted" } & Fault)

@@ -20,9 +20,6 @@ export interface ChannelListener {
   failed(failure: Failure): void;
 }
 
-/** Commands that a channel may have: one that it carries out, and one that it finds when that is done. */
-export const COMMANDS_PER_CHANNEL = 2;
-
 /** One channel's thread, as the main thread drives it. It answers commands in their order. */
 class ChannelThread {
   private readonly worker: Worker;
@@ -42,12 +39,16 @@ class ChannelThread {
   }
 
   /** Resolves at the next `attached` or `done`. */
-  run(command: ChannelCommand): Promise<void> {
+  run(command: PassCommand | { readonly type: "connect" }): Promise<void> {
     const settled = new Promise<void>((resolve, reject) => {
       this.waiting.push({ resolve, reject });
     });
-    this.worker.postMessage(command);
+    this.tell(command);
     return settled;
+  }
+
+  tell(command: ChannelCommand): void {
+    this.worker.postMessage(command);
   }
 
   async terminate(): Promise<void> {
@@ -97,8 +98,7 @@ function refusal(frame: Frame): Failure {
 export class ChannelPool {
   private readonly bulk: readonly ChannelThread[];
   private readonly urgent: ChannelThread;
-  /** Each channel as often as it may take another command. */
-  private readonly idle: ChannelThread[];
+  private prepulls = 0;
 
   constructor(
     bulkCount: number,
@@ -110,7 +110,6 @@ export class ChannelPool {
       new ChannelThread({ ...seat, channel, greeting: greetingOf(channel) }, listener);
     this.bulk = Array.from({ length: bulkCount }, (_, index) => thread(`bulk-${String(index)}`));
     this.urgent = thread("urgent");
-    this.idle = Array.from({ length: COMMANDS_PER_CHANNEL }, () => this.bulk).flat();
   }
 
   /** Connects every channel. Rejects as `attach` does, or with PEER_FAILED. */
@@ -123,12 +122,15 @@ export class ChannelPool {
     await Promise.all(this.bulk.map((channel) => channel.run(command)));
   }
 
-  /** Sends a batch on the bulk channel that has been idle longest; at most `COMMANDS_PER_CHANNEL` each. */
-  async batch(command: ChannelCommand & { type: "batch" }): Promise<void> {
-    const channel = this.idle.shift();
-    if (channel === undefined) throw new RangeError("more batches than channels");
-    await channel.run(command);
-    this.idle.push(channel);
+  /** Begins to send what the tables plan for stage three. */
+  push(): void {
+    for (const channel of this.bulk) channel.tell({ type: "push" });
+  }
+
+  /** Sends these pages first, the bulk channels in turn. */
+  prepull(pages: Uint32Array): void {
+    this.bulk[this.prepulls % this.bulk.length]?.tell({ type: "prepull", pages });
+    this.prepulls += 1;
   }
 
   async close(): Promise<void> {

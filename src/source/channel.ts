@@ -1,18 +1,23 @@
 import type net from "node:net";
 import { type Clock, monotonicClock } from "../clock.js";
 import { MigrationError } from "../failure.js";
-import { PAGE_BYTES } from "../memory/geometry.js";
 import { GuestRam } from "../memory/ram.js";
 import { type Frame, type FrameDecoder, malformed } from "../protocol/frame.js";
-import { MAX_DATA_PAGES, MAX_TORN_PAGES } from "../protocol/limits.js";
+import { MAX_TORN_PAGES } from "../protocol/limits.js";
 import { decodeWords, FRAME_TYPES, PURPOSE } from "../protocol/pages.js";
 import { FIRST_DATA_SEQUENCE } from "../transport/attach.js";
-import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
-import { CreditWindow } from "./credit-window.js";
+import type {
+  ChannelCommand,
+  ChannelReport,
+  ChannelSeat,
+  PassCommand,
+} from "./channel-contract.js";
+import { Drain } from "./drain.js";
 import { MigrationTables } from "./migration-tables.js";
 import { PageSender } from "./page-sender.js";
 import { Pass } from "./pass.js";
-import { FRAME_MS, pagesPerFrame, RateLimit } from "./rate-limit.js";
+import { PushOrder } from "./push-order.js";
+import { RateLimit } from "./rate-limit.js";
 import { Round } from "./round.js";
 
 /** A data connection of the source, bulk or urgent: sends what it is told to, answers requests. */
@@ -22,12 +27,12 @@ export class Channel {
   private readonly tables: MigrationTables;
   private readonly sender: PageSender;
   private readonly drainLimit: RateLimit;
+  private readonly order: PushOrder;
   private readonly isUrgent: boolean;
-  private readonly window = new CreditWindow();
+  /** What a bulk channel does in stage three. */
+  private drain: Drain | undefined;
   /** The pass whose barrier the destination has still to pass. */
   private barrier: number | undefined;
-  private wake: (() => void) | undefined;
-  private last: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly seat: ChannelSeat,
@@ -41,63 +46,38 @@ export class Channel {
     this.drainLimit = new RateLimit(seat.tables.limiter, seat.rates.drain, this.clock);
     const counter = this.isUrgent ? "urgentBytes" : "bulkBytes";
     this.sender = new PageSender(this.ram, this.tables, socket, counter, FIRST_DATA_SEQUENCE);
+    this.order = new PushOrder(this.tables);
     this.listen(socket, decoder);
   }
 
-  /** Carries out one command after the other. */
-  obey(command: Exclude<ChannelCommand, { type: "connect" }>): Promise<void> {
-    this.last = this.last.then(() => this.carryOut(command));
-    return this.last;
+  obey(command: Exclude<ChannelCommand, { type: "connect" }>): void {
+    switch (command.type) {
+      case "pass":
+      case "round":
+        void this.pass(command);
+        break;
+      case "push":
+        this.stageThree().push();
+        break;
+      case "prepull":
+        this.stageThree().prepull(command.pages);
+        break;
+    }
   }
 
-  private async carryOut(command: Exclude<ChannelCommand, { type: "connect" }>): Promise<void> {
-    if (command.type === "batch") {
-      await this.batch(command);
-      this.report({ type: "done" });
-      return;
-    }
+  /** The destination's word that it has passed the barrier is what ends the pass. */
+  private async pass(command: PassCommand): Promise<void> {
     const { seat, ram, tables, sender, clock } = this;
     const limit = new RateLimit(seat.tables.limiter, seat.rates.pass, clock);
-    // The destination's word that it has passed the barrier is what ends the pass.
     if (command.type === "round") await new Round(command, ram, tables, sender, limit).run();
     else await new Pass(command, ram, tables, sender, limit, seat.tuning, clock).run();
     this.barrier = command.pass;
   }
 
-  /**
-   * Sends those pages of a batch that nobody else has taken on. It waits before it claims pages, never after:
-   * a page that is claimed is on its way, so a request for it need not be answered.
-   */
-  private async batch({ pages, purpose }: ChannelCommand & { type: "batch" }): Promise<void> {
-    let at = 0;
-    while (at < pages.length) {
-      await this.turn();
-      const framePages = this.framePages();
-      while (at < pages.length && this.sender.pageCount < framePages) {
-        const page = pages[at]!;
-        at += 1;
-        if (this.tables.queued.claim(page)) this.sender.add(page, this.seat.tuning.unchanged);
-      }
-      const bytes = this.sender.flush(purpose, 0);
-      this.drainLimit.charge(bytes);
-      if (bytes > 0) this.window.sent(bytes, this.clock.nowMs());
-    }
-  }
-
-  /** Resolves when a frame may leave: within the rate, the window and the socket's queue. */
-  private async turn(): Promise<void> {
-    await this.drainLimit.ready();
-    while (!this.window.isOpen) {
-      await new Promise<void>((resolve) => (this.wake = resolve));
-    }
-    await this.sender.ready();
-  }
-
-  /** Half a window at most: while one frame travels, the next is made. */
-  private framePages(): number {
-    const byWindow = Math.floor(this.window.limitBytes / 2 / PAGE_BYTES);
-    const byRate = pagesPerFrame(this.seat.rates.drain, FRAME_MS.push);
-    return Math.max(1, Math.min(byWindow, byRate, MAX_DATA_PAGES));
+  private stageThree(): Drain {
+    const { tables, sender, drainLimit, seat, clock } = this;
+    this.drain ??= new Drain(tables, sender, drainLimit, seat.tuning.unchanged, clock);
+    return this.drain;
   }
 
   private listen(socket: net.Socket, decoder: FrameDecoder): void {
@@ -164,19 +144,19 @@ export class Channel {
       const bytes = this.sender.flush(PURPOSE.PULL, 0);
       // It does not wait for the rate, but what is pushed after it does.
       this.drainLimit.charge(bytes);
-      if (!this.isUrgent) this.window.sent(bytes, this.clock.nowMs());
+      if (!this.isUrgent) this.stageThree().sent(bytes);
     }
-    if (this.isUrgent) this.report({ type: "faulted", page, vcpu, hits });
+    if (!this.isUrgent) return;
+    this.order.faulted(page);
+    this.report({ type: "faulted", page, vcpu, hits });
   }
 
   private credit([bytes = 0]: readonly number[]): void {
     // The urgent channel is credited like any other, and has no window.
     if (this.isUrgent) return;
-    if (!this.window.credit(bytes, this.clock.nowMs())) {
+    if (!this.stageThree().credit(bytes)) {
       throw malformed("credit", `${String(bytes)} bytes are not whole frames that were sent`);
     }
-    this.wake?.();
-    this.wake = undefined;
   }
 
   private noteTorn(pages: readonly number[]): void {

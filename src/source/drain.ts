@@ -1,86 +1,107 @@
 import PQueue from "p-queue";
-import type { PageBitmap } from "../memory/bitmap.js";
+import type { Clock } from "../clock.js";
+import { PAGE_BYTES } from "../memory/geometry.js";
+import { MAX_DATA_PAGES } from "../protocol/limits.js";
 import { PURPOSE } from "../protocol/pages.js";
-import type { Fault } from "./channel-contract.js";
-import { type ChannelPool, COMMANDS_PER_CHANNEL } from "./channel-pool.js";
+import { CreditWindow } from "./credit-window.js";
 import type { MigrationTables } from "./migration-tables.js";
-import { PrepullWindow } from "./prepull-window.js";
+import type { PageSender } from "./page-sender.js";
 import { PushOrder } from "./push-order.js";
-import type { Tuning } from "./tuning.js";
+import { FRAME_MS, pagesPerFrame, type RateLimit } from "./rate-limit.js";
 
 const PRIORITY = { PREPULL: 1, PUSH: 0 } as const;
 
-/** What stage three is about. */
-export interface DrainPlan {
-  readonly dirty: PageBitmap;
-  /** The epochs of the last writes. */
-  readonly stamps: Int32Array;
-  readonly vcpuCount: number;
-  readonly channelCount: number;
-  /** Pages of a batch. */
-  readonly batchPages: number;
-  readonly tuning: Tuning;
-}
-
 /**
- * Stage three at the source: keeps the bulk channels busy with batches of dirty pages. Requested pages do
- * not come by here: the urgent thread answers them itself, and only tells afterwards, so that their
- * neighbours go before what is pushed.
+ * One channel's part of stage three: pushes until no dirty page is left, and lets the neighbours of faults go before
+ * what it pushes. Requested pages do not come by here: the urgent channel answers them itself.
+ *
+ * A frame is a job. Each ends when the next may leave, and only then is it decided what that one holds: so a page is
+ * claimed when it leaves, never before. A page that is claimed is on its way, and a request for it is not
+ * answered.
  */
 export class Drain {
+  private readonly jobs = new PQueue({ concurrency: 1 });
+  private readonly window = new CreditWindow();
   private readonly order: PushOrder;
-  private readonly windows: readonly PrepullWindow[];
-  private readonly queue: PQueue;
+  private wake: (() => void) | undefined;
 
   constructor(
-    private readonly plan: DrainPlan,
     private readonly tables: MigrationTables,
-    private readonly pool: ChannelPool,
+    private readonly sender: PageSender,
+    private readonly limit: RateLimit,
+    private readonly mayBeUnchanged: boolean,
+    private readonly clock: Clock,
   ) {
-    const { dirty, stamps, vcpuCount, channelCount, tuning } = plan;
-    this.order = new PushOrder(dirty, stamps, tuning.order);
-    this.windows = Array.from({ length: vcpuCount }, () => new PrepullWindow(dirty.pageCount));
-    this.queue = new PQueue({ concurrency: channelCount * COMMANDS_PER_CHANNEL });
+    this.order = new PushOrder(tables);
+    // What stage one has overdrawn is paid for first.
+    this.enqueue(PRIORITY.PREPULL, () => undefined);
   }
 
-  /** From now on pushes; what is asked for before goes first anyway. */
-  start(): void {
-    for (let job = 0; job < this.queue.concurrency; job += 1) this.enqueuePush();
+  /** From now on pushes. */
+  push(): void {
+    this.enqueue(PRIORITY.PUSH, () => {
+      const pages = this.order.claim(this.framePages());
+      if (pages.length === 0) return;
+      for (const page of pages) this.sender.add(page, this.mayBeUnchanged);
+      this.flush(PURPOSE.PUSH);
+      this.push();
+    });
   }
 
-  /** A vCPU faulted, and its page is on the way: its neighbours go next. */
-  faulted({ page, vcpu, hits }: Fault): void {
-    if (this.plan.tuning.order === "recent") this.order.faulted(page);
-    if (!this.plan.tuning.prepull) return;
-    const wanted = (near: number) => this.plan.dirty.has(near) && !this.isQueued(near);
-    const pages = this.windows[vcpu]?.follow(page, hits, wanted) ?? [];
-    if (pages.length === 0) return;
-    const batch = Uint32Array.from(pages);
-    this.enqueue(PRIORITY.PREPULL, () =>
-      this.pool.batch({ type: "batch", purpose: PURPOSE.PREPULL, pages: batch }),
+  /** Sends those of `pages`, before anything else, that nobody has claimed when their turn comes. */
+  prepull(pages: Uint32Array): void {
+    this.enqueue(PRIORITY.PREPULL, () => {
+      const now = this.framePages();
+      for (const page of pages.subarray(0, now)) {
+        if (this.tables.queued.claim(page)) this.sender.add(page, this.mayBeUnchanged);
+      }
+      this.flush(PURPOSE.PREPULL);
+      if (pages.length > now) this.prepull(pages.subarray(now));
+    });
+  }
+
+  /** That many bytes have left on this channel by another way. */
+  sent(bytes: number): void {
+    this.window.sent(bytes, this.clock.nowMs());
+  }
+
+  /** The destination has taken in that many bytes. False when that is not what was sent: see `CreditWindow`. */
+  credit(bytes: number): boolean {
+    const isSound = this.window.credit(bytes, this.clock.nowMs());
+    this.wake?.();
+    this.wake = undefined;
+    return isSound;
+  }
+
+  private enqueue(priority: number, send: () => void): void {
+    void this.jobs.add(
+      async () => {
+        send();
+        await this.turn();
+      },
+      { priority },
     );
   }
 
-  stop(): void {
-    this.queue.clear();
+  private flush(purpose: typeof PURPOSE.PUSH | typeof PURPOSE.PREPULL): void {
+    const bytes = this.sender.flush(purpose, 0);
+    this.limit.charge(bytes);
+    if (bytes > 0) this.sent(bytes);
   }
 
-  /** What a push sends is decided when its turn comes. Each enqueues the next. */
-  private enqueuePush(): void {
-    this.enqueue(PRIORITY.PUSH, async () => {
-      const pages = this.order.nextBatch(this.plan.batchPages, this.isQueued);
-      if (pages.length === 0) return;
-      await this.pool.batch({ type: "batch", purpose: PURPOSE.PUSH, pages });
-      this.enqueuePush();
-    });
+  /** Resolves when a frame may leave: within the rate, the window and the socket's queue. */
+  private async turn(): Promise<void> {
+    await this.limit.ready();
+    while (!this.window.isOpen) {
+      await new Promise<void>((resolve) => (this.wake = resolve));
+    }
+    await this.sender.ready();
   }
 
-  private enqueue(priority: number, job: () => Promise<void>): void {
-    // A batch fails only with its channel, and the pool's listener hears of that.
-    this.queue.add(job, { priority }).catch(() => {
-      this.queue.clear();
-    });
+  /** Half a window at most: while one frame travels, the next is made. */
+  private framePages(): number {
+    const byWindow = Math.floor(this.window.limitBytes / 2 / PAGE_BYTES);
+    const byRate = pagesPerFrame(this.limit.bytesPerSecond, FRAME_MS.push);
+    return Math.max(1, Math.min(byWindow, byRate, MAX_DATA_PAGES));
   }
-
-  private readonly isQueued = (page: number): boolean => this.tables.queued.has(page);
 }

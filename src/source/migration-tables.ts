@@ -29,6 +29,8 @@ export type SourceCounter = (typeof COUNTERS)[number];
 const WORDS = {
   /** Main thread: 1 from the switchover on. */
   HANDED_OVER: 0,
+  /** Stage three: where pushing goes on; a hint, see push-order.ts. */
+  PUSH_CURSOR: 1,
 } as const;
 
 /** The tables as they are handed to a thread. */
@@ -64,7 +66,7 @@ export class MigrationTables {
    * arrived torn, and those that were deferred.
    */
   readonly resend: AtomicPageBitmap;
-  /** The pages of the round under way. Written by the main thread before the round begins. */
+  /** The pages of the round under way, or of stage three. Written by the main thread before it begins. */
   readonly planned: AtomicPageBitmap;
   readonly counters: SharedCounters<SourceCounter>;
   private readonly words: Int32Array;
@@ -89,7 +91,7 @@ export class MigrationTables {
       resend: new SharedArrayBuffer(bitmapBytes(pageCount)),
       planned: new SharedArrayBuffer(bitmapBytes(pageCount)),
       counters: SharedCounters.createBuffer(COUNTERS),
-      words: new SharedArrayBuffer(4),
+      words: new SharedArrayBuffer(4 * Object.keys(WORDS).length),
       limiter,
     });
   }
@@ -107,6 +109,14 @@ export class MigrationTables {
   /** Whether the destination may ask for pages. Before the switchover it has no guest that could fault. */
   get mayBeAsked(): boolean {
     return Atomics.load(this.words, WORDS.HANDED_OVER) === 1;
+  }
+
+  get pushCursor(): number {
+    return Atomics.load(this.words, WORDS.PUSH_CURSOR);
+  }
+
+  set pushCursor(page: number) {
+    Atomics.store(this.words, WORDS.PUSH_CURSOR, page);
   }
 
   /** The most often that any one page's contents were sent. Once no thread sends. */

@@ -11,11 +11,11 @@ import { ChannelPool } from "./channel-pool.js";
 import { Copier } from "./copier.js";
 import { packStates } from "./cpu-states.js";
 import { DirtySet } from "./dirty-set.js";
-import { Drain } from "./drain.js";
 import type { HeatClock } from "./heat-clock.js";
 import { Introduction } from "./introduction.js";
 import { Measurements } from "./measurements.js";
 import { MigrationTables } from "./migration-tables.js";
+import { Neighbours } from "./neighbours.js";
 import type { OutgoingHost, OutgoingOptions } from "./outgoing-options.js";
 import {
   advance,
@@ -25,7 +25,7 @@ import {
   stageOf,
   wirePhase,
 } from "./phase.js";
-import { FRAME_MS, pagesPerFrame, RateLimit } from "./rate-limit.js";
+import { RateLimit } from "./rate-limit.js";
 
 const PROGRESS_INTERVAL_MS = 200;
 
@@ -40,7 +40,7 @@ export class Outgoing {
   private readonly pool: ChannelPool;
   private readonly copier: Copier;
   private dirty: PageBitmap | undefined;
-  private drain: Drain | undefined;
+  private neighbours: Neighbours | undefined;
   private pausing: Promise<void> = Promise.resolve();
   private paused: CpuStates | undefined;
   private states: readonly Uint8Array<ArrayBuffer>[] = [];
@@ -191,7 +191,6 @@ export class Outgoing {
         this.push();
         break;
       case "release":
-        this.drain?.stop();
         void this.host.release();
         break;
       case "ask":
@@ -227,7 +226,10 @@ export class Outgoing {
       },
       (channel) => this.introduction.attach(channel),
       {
-        faulted: (fault) => this.drain?.faulted(fault),
+        faulted: (fault) => {
+          const pages = this.neighbours?.of(fault);
+          if (pages !== undefined && pages.length > 0) this.pool.prepull(pages);
+        },
         failed: (failure) => {
           // The destination has everything by then, and closes what it needs no more.
           if (this.phase.name !== "observing") this.happen({ type: "failed", failure });
@@ -302,22 +304,16 @@ export class Outgoing {
   }
 
   /**
-   * Stage three. It is planned only now that the guest runs there: planning takes a core, and so do the first
-   * faults, for which the guest's first operation waits.
+   * Stage three. It begins only now that the guest runs there: pushing takes a core, and so do the first faults,
+   * for which the guest's first operation waits.
    */
   private push(): void {
-    const { options, guest, dirty } = this;
+    const { options, guest, dirty, tables } = this;
     if (dirty === undefined) return;
-    const plan = {
-      dirty,
-      stamps: guest.ram.stamps,
-      vcpuCount: guest.spec.vcpuCount,
-      channelCount: options.channels,
-      batchPages: pagesPerFrame(this.drainRate, FRAME_MS.push),
-      tuning: options.tuning,
-    };
-    this.drain = new Drain(plan, this.tables, this.pool);
-    this.drain.start();
+    tables.planned.assign(dirty);
+    this.pool.push();
+    if (!options.tuning.prepull) return;
+    this.neighbours = new Neighbours(dirty, guest.spec.vcpuCount, tables);
   }
 
   private get drainRate(): number | undefined {
@@ -359,7 +355,6 @@ export class Outgoing {
   private close(cause: Failure | null): void {
     clearInterval(this.progressTimer);
     clearTimeout(this.runningTimer);
-    this.drain?.stop();
     // The channels last: a channel that breaks before its reason is known would be taken for the reason.
     void this.closeControl(cause).then(() => this.pool.close());
   }

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { AtomicPageBitmap, PageBitmap } from "../../src/memory/bitmap.js";
+import { PageBitmap } from "../../src/memory/bitmap.js";
 import { CreditWindow } from "../../src/source/credit-window.js";
 import { EpochHistory } from "../../src/source/epoch-history.js";
+import { MigrationTables } from "../../src/source/migration-tables.js";
 import { PrepullWindow } from "../../src/source/prepull-window.js";
 import { PushOrder } from "../../src/source/push-order.js";
+import { RateLimit } from "../../src/source/rate-limit.js";
 import "../seed.js";
 
 const PAGE_COUNT = 512;
@@ -28,33 +30,29 @@ const step = fc.oneof(
 
 const world = fc.record({
   dirty: fc.uniqueArray(fc.nat(PAGE_COUNT - 1), { maxLength: PAGE_COUNT }),
-  stamps: fc.array(fc.nat(40), { minLength: PAGE_COUNT, maxLength: PAGE_COUNT }),
-  order: fc.constantFrom("recent" as const, "ascending" as const),
   steps: fc.array(step, { maxLength: 60 }),
 });
 
 /** Plays a schedule on the real order, windows and claims; returns how often each page was sent. */
-function play({
-  dirty,
-  stamps,
-  order,
-  steps,
-}: typeof world extends fc.Arbitrary<infer W> ? W : never) {
+function play({ dirty, steps }: typeof world extends fc.Arbitrary<infer W> ? W : never) {
   const set = PageBitmap.empty(PAGE_COUNT);
   for (const page of dirty) set.add(page);
-  const pushOrder = new PushOrder(set, Int32Array.from(stamps), order);
+  const tables = MigrationTables.create(PAGE_COUNT, RateLimit.createState());
+  tables.planned.assign(set);
+  const pushOrder = new PushOrder(tables);
   const prepull = new PrepullWindow(PAGE_COUNT);
-  const { bitmap: queued } = AtomicPageBitmap.create(PAGE_COUNT);
+  const { queued } = tables;
   const sends = new Map<number, number>();
   let hits = 0;
+  const sent = (page: number) => sends.set(page, (sends.get(page) ?? 0) + 1);
   const send = (page: number) => {
-    if (queued.claim(page)) sends.set(page, (sends.get(page) ?? 0) + 1);
+    if (queued.claim(page)) sent(page);
   };
   const isQueued = (page: number) => queued.has(page);
   const push = (size: number) => {
-    const batch = pushOrder.nextBatch(size, isQueued);
+    const batch = pushOrder.claim(size);
     assert.ok(batch.length <= size);
-    batch.forEach(send);
+    batch.forEach(sent);
     return batch.length;
   };
   for (const it of steps) {
@@ -85,22 +83,6 @@ test("stage three sends each dirty page exactly once, and no other, whatever the
       assert.ok([...sends.values()].every((count) => count === 1));
     }),
   );
-});
-
-test("PushOrder pushes what was written last first, and then goes on from the last fault", () => {
-  const dirty = PageBitmap.empty(64);
-  for (const page of [3, 5, 8, 20, 30, 40]) dirty.add(page);
-  const stamps = new Int32Array(64).fill(100);
-  stamps[20] = 200;
-  stamps[5] = 190;
-  const order = new PushOrder(dirty, stamps, "recent");
-  const never = () => false;
-  assert.deepEqual([...order.nextBatch(1, never)], [20]);
-  assert.deepEqual([...order.nextBatch(1, never)], [5]);
-  order.faulted(25);
-  assert.deepEqual([...order.nextBatch(1, never)], [30]);
-  assert.deepEqual([...order.nextBatch(9, never)], [3, 8, 40]);
-  assert.deepEqual([...order.nextBatch(9, never)], []);
 });
 
 const credits = fc.array(

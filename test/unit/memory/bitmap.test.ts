@@ -235,3 +235,20 @@ test("assign leaves an atomic bitmap with the pages of the other, whatever it ha
     }),
   );
 });
+
+test("AtomicPageBitmap claims the next wanted pages from any page on, as a naive search does", () => {
+  fc.assert(
+    fc.property(somePages, fc.nat(199), fc.integer({ min: 1, max: 200 }), (some, from, most) => {
+      const [pageCount, wanted, claimed] = some;
+      const firstPage = from % pageCount;
+      const bitmap = atomicOf(pageCount, claimed);
+      const expected = ascending(wanted)
+        .filter((page) => page >= firstPage && !claimed.includes(page))
+        .slice(0, most);
+      assert.deepEqual(bitmap.claimFrom(atomicOf(pageCount, wanted), firstPage, most), expected);
+      for (let page = 0; page < pageCount; page += 1) {
+        assert.equal(bitmap.has(page), claimed.includes(page) || expected.includes(page));
+      }
+    }),
+  );
+});

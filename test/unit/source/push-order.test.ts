@@ -1,62 +1,51 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PageBitmap } from "../../../src/memory/bitmap.js";
+import { MigrationTables } from "../../../src/source/migration-tables.js";
 import { PushOrder } from "../../../src/source/push-order.js";
+import { RateLimit } from "../../../src/source/rate-limit.js";
 
-const PAGE_COUNT = 64;
+const PAGE_COUNT = 100;
 
-/** Dirty pages, each with the epoch of its last write. */
-function orderOf(stampOf: Readonly<Record<number, number>>, order: "recent" | "ascending") {
-  const dirty = PageBitmap.empty(PAGE_COUNT);
-  const stamps = new Int32Array(PAGE_COUNT);
-  for (const [page, stamp] of Object.entries(stampOf)) {
-    dirty.add(Number(page));
-    stamps[Number(page)] = stamp;
-  }
-  return new PushOrder(dirty, stamps, order);
+function tablesOf(...dirty: number[]): MigrationTables {
+  const pages = PageBitmap.empty(PAGE_COUNT);
+  for (const page of dirty) pages.add(page);
+  const tables = MigrationTables.create(PAGE_COUNT, RateLimit.createState());
+  tables.planned.assign(pages);
+  return tables;
 }
 
-/** Batches of one page, so that nothing is sorted within them. */
-function all(order: PushOrder, isQueued: (page: number) => boolean = () => false): number[] {
-  const pages: number[] = [];
-  for (;;) {
-    const [page] = order.nextBatch(1, isQueued);
-    if (page === undefined) return pages;
-    pages.push(page);
-  }
-}
-
-const none = () => false;
-
-test("the pages written last are pushed first, newest first, then the others ascending", () => {
-  const order = orderOf({ 9: 10, 3: 11, 40: 100, 5: 99, 6: 100, 50: 12 }, "recent");
-  assert.deepEqual(all(order), [6, 40, 5, 3, 9, 50]);
+test("dirty pages are pushed in ascending order, each once", () => {
+  const order = new PushOrder(tablesOf(99, 3, 31, 32, 64));
+  assert.deepEqual(order.claim(2), [3, 31]);
+  assert.deepEqual(order.claim(2), [32, 64]);
+  assert.deepEqual(order.claim(2), [99]);
+  assert.deepEqual(order.claim(2), []);
 });
 
 test("pushing goes on from the last fault, and comes back for what lies before it", () => {
-  const order = orderOf({ 1: 1, 2: 1, 3: 1, 20: 1, 21: 1, 22: 1, 63: 100 }, "recent");
-  assert.deepEqual([...order.nextBatch(2, none)], [1, 63]);
-  order.faulted(20);
-  assert.deepEqual([...order.nextBatch(2, none)], [20, 21]);
-  order.faulted(60);
-  assert.deepEqual(all(order), [2, 3, 22]);
+  const order = new PushOrder(tablesOf(1, 2, 3, 20, 21, 22, 63));
+  assert.deepEqual(order.claim(2), [1, 2]);
+  order.faulted(21);
+  assert.deepEqual(order.claim(2), [21, 22]);
+  order.faulted(64);
+  assert.deepEqual(order.claim(9), [3, 20, 63]);
+  assert.deepEqual(order.claim(9), []);
 });
 
-test("what is queued already is not proposed, and nothing is proposed twice", () => {
-  const order = orderOf({ 1: 1, 2: 1, 3: 1, 4: 9 }, "recent");
-  assert.deepEqual([...order.nextBatch(2, (page) => page === 4)], [1, 2]);
-  order.faulted(0);
-  order.faulted(3);
-  assert.deepEqual(all(order), [3]);
-  assert.deepEqual(all(order), []);
+test("what somebody else has claimed is not pushed", () => {
+  const tables = tablesOf(1, 2, 3, 4);
+  const order = new PushOrder(tables);
+  tables.queued.claim(2);
+  assert.deepEqual(order.claim(2), [1, 3]);
+  assert.deepEqual(order.claim(2), [4]);
 });
 
-test("pages of a batch ascend, so that neighbours share a run", () => {
-  const order = orderOf({ 7: 3, 8: 1, 30: 4, 9: 2 }, "recent");
-  assert.deepEqual([...order.nextBatch(4, none)], [7, 8, 9, 30]);
-});
-
-test("in ascending order the time of a write does not matter", () => {
-  const order = orderOf({ 9: 10, 3: 11, 40: 100, 5: 99 }, "ascending");
-  assert.deepEqual(all(order), [3, 5, 9, 40]);
+test("channels that push at once share the pages, and go on where the other is", () => {
+  const tables = tablesOf(10, 11, 12, 13, 50);
+  const [one, other] = [new PushOrder(tables), new PushOrder(tables)];
+  assert.deepEqual(one.claim(2), [10, 11]);
+  assert.deepEqual(other.claim(2), [12, 13]);
+  one.faulted(50);
+  assert.deepEqual(other.claim(2), [50]);
 });
