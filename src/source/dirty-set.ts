@@ -6,6 +6,9 @@ import { EpochTracker } from "../memory/tracker.js";
 import { encodeMessage } from "../protocol/codec.js";
 import type { MigrationTables } from "./migration-tables.js";
 
+/** Enough for the compiler to take the loops seriously; more would only keep the guest from leaving. */
+const REHEARSALS = 5;
+
 /** Finds the pages that the destination lacks. */
 export class DirtySet {
   private readonly tracker: EpochTracker;
@@ -41,11 +44,13 @@ export class DirtySet {
   }
 
   /**
-   * Collects and encodes once while the guest still runs: code that runs for the first time is compiled
+   * Collects and encodes while the guest still runs: code that runs for the first time is compiled
    * as it runs, and the guest need not wait for that.
    */
   rehearse(): void {
-    const dirty = this.collect().toBytes();
-    encodeMessage("switchover", { generation: 1, cpus: [], operations: [], dirty }, 0);
+    for (let round = 0; round < REHEARSALS; round += 1) {
+      const dirty = this.collect().toBytes();
+      encodeMessage("switchover", { generation: 1, cpus: [], operations: [], dirty }, 0);
+    }
   }
 }

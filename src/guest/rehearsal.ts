@@ -1,0 +1,59 @@
+import { createHistogram } from "node:perf_hooks";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { AtomicPageBitmap } from "../memory/bitmap.js";
+import { PAGE_BYTES, RAM_GRAIN_BYTES } from "../memory/geometry.js";
+import { GuestRam } from "../memory/ram.js";
+import { ABSENT } from "../memory/words.js";
+import type { GuestProgram } from "./program.js";
+import { Vcpu } from "./vcpu.js";
+
+/** Enough for the compiler to take the path of a fault seriously. */
+const FAULTS = 400;
+
+/**
+ * Runs a guest of nobody, whose every operation faults. Code that runs for the first time takes a millisecond where
+ * it takes a tenth of one later, and the first operation here is what a guest's downtime ends with.
+ */
+export function rehearse(): void {
+  const ram = GuestRam.allocate(RAM_GRAIN_BYTES, 1);
+  const requested = AtomicPageBitmap.create(ram.pageCount);
+  const { port1 } = new MessageChannel();
+  // Brings the page before the vCPU sleeps.
+  const doorbell = {
+    postMessage(page: number) {
+      port1.postMessage(page);
+      ram.arrived.claim(page);
+    },
+  };
+  const end = new Error("the rehearsal is over");
+  let faults = 0;
+  const program: GuestProgram = {
+    ...{ name: "rehearsal", summary: "", settings: {} },
+    boot: () => [],
+    step(memory) {
+      if (faults === FAULTS) throw end;
+      const page = faults % ram.pageCount;
+      faults += 1;
+      ram.arrived.take(page);
+      requested.bitmap.take(page);
+      ram.stamps[page] = ABSENT;
+      memory.store32(page * PAGE_BYTES, faults);
+      return 1;
+    },
+  };
+  const seat = {
+    ...{ ram: ram.handle, vcpu: 0, program: "", programSha256: null, options: {} },
+    faults: {
+      doorbell: doorbell as unknown as MessagePort,
+      requested: requested.buffer,
+      prepulled: AtomicPageBitmap.create(ram.pageCount).buffer,
+    },
+    latencyUs: createHistogram(),
+  };
+  try {
+    new Vcpu(seat, program, () => undefined).run({}, 0);
+  } catch (error) {
+    if (error !== end) throw error;
+  }
+  port1.close();
+}
