@@ -49,7 +49,6 @@ const STOP_AND_COPY: Way = { name: "stop-and-copy", request: { algorithm: "stop-
 const ABLATIONS: readonly Way[] = [
   SHIPPED,
   { name: "no prepull", request: { tuning: { prepull: false } } },
-  { name: "no hot-first push", request: { tuning: { order: "ascending" } } },
   { name: "no deferral", request: { tuning: { defer: false } } },
   { name: "no unchanged check", request: { tuning: { unchanged: false } } },
   { name: "chunks of 64 KiB", request: { tuning: { chunkPages: 16 } } },
@@ -72,7 +71,7 @@ export function planOf(part: Part, quick: boolean): readonly Point[] {
         ways: [STOP_AND_COPY, PRE_COPY, POST_COPY, SHIPPED],
       }));
     case "ablation":
-      return SERVICES.map((service) => ({ part, ...service(quick), ways: ABLATIONS }));
+      return [...SERVICES, WALKER].map((guest) => ({ part, ...guest(quick), ways: ABLATIONS }));
   }
 }
 
@@ -133,3 +132,13 @@ const SERVICES: readonly ((quick: boolean) => Service)[] = [
     vcpuCount: 1,
   }),
 ];
+
+/** Writes page after page: the guest that prepull is for. */
+const WALKER = (quick: boolean): Service => ({
+  name: "sequential-writer",
+  memoryBytes: (quick ? 256 : 512) * MIB,
+  ratio: null,
+  guest: "sequential-writer",
+  settings: { rate: "20000pages/s" },
+  vcpuCount: 1,
+});

@@ -14,7 +14,7 @@ export const TRANSFER_OPTIONS = {
   "max-bandwidth": valued("Limit for page data, as 1Gbit or 50MB/s"),
   "max-postcopy-bandwidth": valued("The same for what is pushed in stage three"),
   channels: valued("Connections that carry page data"),
-  tune: valued("defer|unchanged|prepull=on|off, order=recent|ascending, chunk=SIZE; repeatable"),
+  tune: valued("defer|unchanged|prepull=on|off, chunk=SIZE; repeatable"),
 };
 
 /** For `Arguments.onlyWith`. */
@@ -53,12 +53,10 @@ function readKnob([key, value]: [string, string]): Partial<Tuning> {
     case "unchanged":
     case "prepull":
       return { [key]: choose(key, value, ["on", "off"]) === "on" };
-    case "order":
-      return { order: choose(key, value, ["recent", "ascending"]) };
     case "chunk":
       return { chunkPages: readChunk(value) };
     default:
-      throw usage(`--tune knows no "${key}"; it has defer, unchanged, prepull, order and chunk`);
+      throw usage(`--tune knows no "${key}"; it has defer, unchanged, prepull and chunk`);
   }
 }
 

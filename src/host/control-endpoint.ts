@@ -61,7 +61,6 @@ const migrateBody = z.strictObject({
       defer: z.boolean(),
       unchanged: z.boolean(),
       prepull: z.boolean(),
-      order: z.enum(["recent", "ascending"]),
       chunkPages: z.int().min(1).max(MAX_DATA_PAGES),
     })
     .partial()

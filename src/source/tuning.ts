@@ -11,8 +11,6 @@ export interface Tuning {
   readonly unchanged: boolean;
   /** Stage three: send the neighbours of a fault along. */
   readonly prepull: boolean;
-  /** Stage three: what is pushed first. */
-  readonly order: "recent" | "ascending";
   /** Stage one: pages that are marked and read together. */
   readonly chunkPages: number;
 }
@@ -26,7 +24,6 @@ export function completeTuning(choice: TuningChoice = {}): Tuning {
     defer: choice.defer ?? true,
     unchanged: choice.unchanged ?? true,
     prepull: choice.prepull ?? true,
-    order: choice.order ?? "recent",
     chunkPages: choice.chunkPages ?? MAX_DATA_PAGES,
   };
 }

@@ -51,7 +51,6 @@ const KNOB_MEANT_FOR: Readonly<Record<keyof TuningChoice, readonly AlgorithmName
   chunkPages: ["three-stage", "auto"],
   unchanged: ["three-stage", "auto"],
   prepull: ["post-copy", "three-stage", "auto"],
-  order: ["post-copy", "three-stage", "auto"],
 };
 
 /** An option that the algorithm would ignore, and those that would not. */

@@ -38,7 +38,6 @@ const MEANINGS: readonly (readonly [
   ["tune", "defer=off", {}, { defer: false }],
   ["tune", "unchanged=off", {}, { unchanged: false }],
   ["tune", "prepull=on", {}, { prepull: true }],
-  ["tune", "order=ascending", {}, { order: "ascending" }],
   ["tune", "chunk=64KiB", {}, { chunkPages: 16 }],
   ["tune", ["defer=on", "chunk=1MiB"], {}, { defer: true, chunkPages: 256 }],
 ];
@@ -64,7 +63,6 @@ test("a part of the method that does not exist, or not like that, is refused by 
   for (const [tune, complaint] of [
     ["speed=high", /--tune knows no "speed"; it has defer, .* and chunk/],
     ["defer=maybe", /--tune defer=maybe: must be on or off/],
-    ["order=random", /--tune order=random: must be recent or ascending/],
     ["chunk=5000", /--tune chunk=5000: must be whole pages/],
     ["chunk=2MiB", /--tune chunk=2MiB: must be whole pages of 4KiB, at most 1MiB/],
   ] as const) {

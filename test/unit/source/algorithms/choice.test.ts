@@ -56,7 +56,6 @@ const OPTIONS: readonly (readonly [Parameters<typeof findMisfit>[0], readonly Al
     [{ tuning: { chunkPages: 64 } }, ["three-stage", "auto"]],
     [{ tuning: { unchanged: false } }, ["three-stage", "auto"]],
     [{ tuning: { prepull: false } }, ["post-copy", "three-stage", "auto"]],
-    [{ tuning: { order: "ascending" } }, ["post-copy", "three-stage", "auto"]],
   ];
 
 test("no option is accepted by an algorithm that would ignore it", () => {
