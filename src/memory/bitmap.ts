@@ -143,8 +143,8 @@ export class AtomicPageBitmap {
   }
 
   /**
-   * Adds the next pages of `wanted` from `firstPage` on that are in neither thread's hands yet: at most `maxPages`,
-   * ascending. Of threads that add the same page it is among the pages of exactly one.
+   * Adds the next pages of `wanted` from `firstPage` on that are not in this set: at most `maxPages`, ascending.
+   * Returns those that no other thread has added meanwhile, so each is returned to exactly one.
    */
   claimFrom(wanted: AtomicPageBitmap, firstPage: number, maxPages: number): number[] {
     const claimed: number[] = [];
