@@ -1,13 +1,16 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { AtomicPageBitmap } from "../../../src/memory/bitmap.js";
 
-/** What a claimer is born with. It claims every page, then takes every page, and reports both. */
+/** What a claimer is born with. It claims every page, then takes every page; reports that, and what it claims in runs. */
 export interface ClaimSeat {
   readonly bitmap: SharedArrayBuffer;
   readonly pageCount: number;
   readonly threads: number;
   /** After so many pages all threads meet, and go on at the same moment. */
   readonly stride: number;
+  /** A set of all pages, and an empty one into which they are claimed in runs. */
+  readonly wanted: SharedArrayBuffer;
+  readonly runs: SharedArrayBuffer;
   /** One word that counts their arrivals. */
   readonly meetings: SharedArrayBuffer;
 }
@@ -16,6 +19,7 @@ export interface ClaimSeat {
 export interface ClaimReport {
   readonly claimed: readonly number[];
   readonly taken: readonly number[];
+  readonly claimedInRuns: readonly number[];
 }
 
 const seat = workerData as ClaimSeat;
@@ -42,4 +46,11 @@ function ask(isMine: (page: number) => boolean): number[] {
 
 const claimed = ask((page) => bitmap.claim(page));
 const taken = ask((page) => bitmap.take(page));
-parentPort?.postMessage({ claimed, taken } satisfies ClaimReport);
+const wanted = new AtomicPageBitmap(seat.pageCount, seat.wanted);
+const runs = new AtomicPageBitmap(seat.pageCount, seat.runs);
+const claimedInRuns: number[] = [];
+for (let page = 0; page < seat.pageCount; page += seat.stride) {
+  meet();
+  for (const mine of runs.claimFrom(wanted, page, seat.stride)) claimedInRuns.push(mine);
+}
+parentPort?.postMessage({ claimed, taken, claimedInRuns } satisfies ClaimReport);

@@ -11,12 +11,16 @@ for (const { threads, pageCount, stride } of [
 ]) {
   test(`AtomicPageBitmap tells exactly one of ${String(threads)} threads that a page is its own`, async (t) => {
     const { bitmap, buffer } = AtomicPageBitmap.create(pageCount);
+    const wanted = AtomicPageBitmap.create(pageCount);
+    wanted.bitmap.addRange({ firstPage: 0, pageCount });
+    const runs = AtomicPageBitmap.create(pageCount);
     const meetings = new SharedArrayBuffer(4);
-    const seat: ClaimSeat = { bitmap: buffer, pageCount, threads, stride, meetings };
+    const sets = { bitmap: buffer, wanted: wanted.buffer, runs: runs.buffer };
+    const seat: ClaimSeat = { ...sets, pageCount, threads, stride, meetings };
     const workers = Array.from({ length: threads }, () => startThread(t, "claim-worker.js", seat));
     const reports = await Promise.all(workers.map((worker) => reportOf<ClaimReport>(worker)));
     const every = Array.from({ length: pageCount }, (_, page) => page);
-    for (const deed of ["claimed", "taken"] as const) {
+    for (const deed of ["claimed", "taken", "claimedInRuns"] as const) {
       const owners = reports.flatMap((report) => report[deed]);
       assert.deepEqual(
         owners.sort((a, b) => a - b),
