@@ -65,9 +65,9 @@ export function planOf(part: Part, quick: boolean): readonly Point[] {
         randomWriter((quick ? 256 : 512) * MIB, ratio),
       );
     case "degradation":
-      return SERVICES.map((service) => ({
+      return SERVICES.map((guest) => ({
         part,
-        ...service(quick),
+        ...guest(quick),
         ways: [STOP_AND_COPY, PRE_COPY, POST_COPY, SHIPPED],
       }));
     case "ablation":
@@ -113,32 +113,18 @@ function randomWriter(memoryBytes: number, ratio: number): Point {
 
 type Service = Omit<Point, "part" | "ways">;
 
+function service(name: string, guest: string, settings: Point["settings"]) {
+  return (quick: boolean): Service => {
+    const memoryBytes = (quick ? 256 : 512) * MIB;
+    return { name, memoryBytes, ratio: null, guest, settings, vcpuCount: 1 };
+  };
+}
+
 /** Guests whose operations somebody waits for, at a pace that leaves two cores room for the migration. */
 const SERVICES: readonly ((quick: boolean) => Service)[] = [
-  (quick) => ({
-    name: "kv, mix A",
-    memoryBytes: (quick ? 256 : 512) * MIB,
-    ratio: null,
-    guest: "kv",
-    settings: { mix: "A", rate: "100000" },
-    vcpuCount: 1,
-  }),
-  (quick) => ({
-    name: "hot-cold",
-    memoryBytes: (quick ? 256 : 512) * MIB,
-    ratio: null,
-    guest: "hot-cold",
-    settings: { rate: "200000" },
-    vcpuCount: 1,
-  }),
+  service("kv, mix A", "kv", { mix: "A", rate: "100000" }),
+  service("hot-cold", "hot-cold", { rate: "200000" }),
 ];
 
 /** Writes page after page: the guest that prepull is for. */
-const WALKER = (quick: boolean): Service => ({
-  name: "sequential-writer",
-  memoryBytes: (quick ? 256 : 512) * MIB,
-  ratio: null,
-  guest: "sequential-writer",
-  settings: { rate: "20000pages/s" },
-  vcpuCount: 1,
-});
+const WALKER = service("sequential-writer", "sequential-writer", { rate: "20000pages/s" });

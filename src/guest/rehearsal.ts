@@ -14,7 +14,7 @@ const FAULTS = 400;
  * Runs a guest of nobody, whose every operation faults. Code that runs for the first time takes a millisecond where
  * it takes a tenth of one later, and the first operation here is what a guest's downtime ends with.
  */
-export function rehearse(): void {
+export function rehearseFaults(): void {
   const ram = GuestRam.allocate(RAM_GRAIN_BYTES, 1);
   const requested = AtomicPageBitmap.create(ram.pageCount);
   const { port1 } = new MessageChannel();
@@ -28,7 +28,9 @@ export function rehearse(): void {
   const end = new Error("the rehearsal is over");
   let faults = 0;
   const program: GuestProgram = {
-    ...{ name: "rehearsal", summary: "", settings: {} },
+    name: "rehearsal",
+    summary: "",
+    settings: {},
     boot: () => [],
     step(memory) {
       if (faults === FAULTS) throw end;
@@ -42,7 +44,11 @@ export function rehearse(): void {
     },
   };
   const seat = {
-    ...{ ram: ram.handle, vcpu: 0, program: "", programSha256: null, options: {} },
+    ram: ram.handle,
+    vcpu: 0,
+    program: "",
+    programSha256: null,
+    options: {},
     faults: {
       doorbell: doorbell as unknown as MessagePort,
       requested: requested.buffer,

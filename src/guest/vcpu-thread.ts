@@ -3,12 +3,12 @@ import { type Failure, MigrationError } from "../failure.js";
 import { takeSeat } from "../platform/spare-threads.js";
 import { loadProgram } from "./load-program.js";
 import { BadSetting } from "./program.js";
-import { rehearse } from "./rehearsal.js";
+import { rehearseFaults } from "./rehearsal.js";
 import { Vcpu } from "./vcpu.js";
 import type { VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 
 /** Entry of a vCPU's thread: see vcpu-contract.ts. */
-rehearse();
+rehearseFaults();
 takeSeat((seat, host) => {
   void sit(seat as VcpuSeat, host);
 });

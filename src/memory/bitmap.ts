@@ -87,22 +87,6 @@ export class PageBitmap {
     });
   }
 
-  /** The pages of the set, ascending, at once: for sets of many thousands. */
-  toIndexes(): Uint32Array {
-    const indexes = new Uint32Array(this.count());
-    const { words } = this;
-    let next = 0;
-    for (let at = 0; at < words.length; at += 1) {
-      let rest = words[at] ?? 0;
-      while (rest !== 0) {
-        indexes[next] = at * 32 + 31 - Math.clz32(rest & -rest);
-        next += 1;
-        rest &= rest - 1;
-      }
-    }
-    return indexes;
-  }
-
   /** The pages of the set, ascending. */
   *pages(): Generator<number> {
     for (let at = 0; at < this.words.length; at += 1) {

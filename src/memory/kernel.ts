@@ -18,19 +18,3 @@ export function createPageKernel(memory: WebAssembly.Memory): PageKernel {
   const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
   return exports as unknown as PageKernel;
 }
-
-/** Pages enough for the compiler to take the kernels seriously. */
-const REHEARSAL_PAGES = 256;
-
-/**
- * Runs the kernels on memory of nobody. V8 compiles WebAssembly well only once it has run a while; it does so once
- * a process, for all threads.
- */
-export function rehearseKernel(): void {
-  const kernel = createPageKernel(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }));
-  for (let page = 0; page < REHEARSAL_PAGES; page += 1) {
-    kernel.checksumPage(0);
-    kernel.checksumHigh();
-    kernel.isZeroPage(0);
-  }
-}

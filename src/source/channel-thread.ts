@@ -1,14 +1,12 @@
 import { MigrationError } from "../failure.js";
-import { rehearseKernel } from "../memory/kernel.js";
 import { takeSeat } from "../platform/spare-threads.js";
 import { attach } from "../transport/attach.js";
 import { Channel } from "./channel.js";
 import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
-import { rehearse } from "./rehearsal.js";
+import { rehearseRequests } from "./rehearsal.js";
 
 /** Entry of a channel's thread: see channel-contract.ts. */
-rehearseKernel();
-rehearse();
+rehearseRequests();
 takeSeat((given, main) => {
   const seat = given as ChannelSeat;
   let channel: Channel | undefined;

@@ -6,8 +6,8 @@ import { MAX_DATA_PAGES } from "../protocol/limits.js";
 const NS_PER_MS = 1e6;
 /**
  * How long one frame takes at a limited rate, at most. A pass has fewer and larger frames, since each costs a
- * good part of a millisecond on both sides, which the guest wants for itself: at 160 Mbit/s, 20 ms instead of 5
- * leave it 98 % of its time on two cores, and not 92 %. The limit still holds within 2 % over a second. A frame
+ * good part of a millisecond on both sides, which the guest wants for itself: at 160 Mbit/s, on two
+ * cores, it had 96 to 99 % of one with 20 ms, and 81 to 91 % with 5. The limit still holds within 2 % over a second. A frame
  * that is pushed stands between a guest and what it waits for next.
  */
 export const FRAME_MS = { pass: 20, push: 5 } as const;

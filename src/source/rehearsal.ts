@@ -16,9 +16,10 @@ const REQUESTS = 400;
 
 /**
  * Answers requests for pages of nobody's guest. Code that runs for the first time takes a millisecond where it takes
- * a tenth of one later, and the first request is the one that a guest's downtime waits for.
+ * a tenth of one later, and the first request is the one that a guest's downtime waits for. The page kernels, which
+ * V8 compiles well only once they have run some hundred times in a process, are rehearsed with it.
  */
-export function rehearse(): void {
+export function rehearseRequests(): void {
   const ram = GuestRam.allocate(RAM_GRAIN_BYTES, 1);
   new Uint8Array(ram.buffer).fill(1);
   ram.stamps.fill(FIRST_EPOCH);
