@@ -6,7 +6,7 @@ import { FRAME_MS, pagesPerFrame, RateLimit } from "../../../src/source/rate-lim
 const RATE = 10_000_000;
 const FRAME = 50_000;
 /** What is made up for after a pause, at most. */
-const BURST_MS = 2;
+const BURST_MS = 10;
 
 /** Time that passes only when told to, for the clock and for timers alike. */
 class FakeTime {
@@ -31,6 +31,13 @@ class FakeTime {
 /** Lets everything go on that waits for nothing but its turn. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+}
+
+async function isReadyNow(limit: RateLimit): Promise<boolean> {
+  let isReady = false;
+  void limit.ready().then(() => (isReady = true));
+  await settle();
+  return isReady;
 }
 
 /** Sends frames until it is far beyond any limit; `sent` grows as they leave. */
@@ -71,6 +78,20 @@ test("time in which nothing was sent is not saved up", async (context) => {
   startSender(limit, sent);
   await time.pass(10);
   assert.ok(sent.bytes <= (RATE * (10 + BURST_MS)) / 1000 + FRAME, String(sent.bytes));
+});
+
+test("a sender that comes late to its turns still uses all of the rate", async (context) => {
+  const time = new FakeTime(context);
+  const limit = new RateLimit(RateLimit.createState(), RATE, time.clock);
+  let sent = 0;
+  for (let turn = 0; turn < 250; turn += 1) {
+    await time.pass(BURST_MS - 2);
+    while (await isReadyNow(limit)) {
+      limit.charge(FRAME);
+      sent += FRAME;
+    }
+  }
+  assert.ok(sent >= RATE * 2 * 0.98, `only ${String(sent)} bytes in 2 s`);
 });
 
 test("one large frame is paid for before the next leaves", async (context) => {
