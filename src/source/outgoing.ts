@@ -162,8 +162,11 @@ export class Outgoing {
     const [next, effects] = advance(this.phase, event);
     const changed = next !== this.phase && next.name !== this.phase.name;
     this.phase = next;
-    if (changed) this.host.phaseChanged(next);
+    // While the guest stands still, it waits for the effects, and nobody waits for the news.
+    const newsIsLast = next.name === "switchingOver";
+    if (changed && !newsIsLast) this.host.phaseChanged(next);
     for (const effect of effects) this.perform(effect);
+    if (changed && newsIsLast) this.host.phaseChanged(next);
   }
 
   private perform(effect: SourceEffect): void {
@@ -283,13 +286,14 @@ export class Outgoing {
     if (paused === undefined) return;
     const dirty = this.dirtySet.collect();
     this.tables.allowRequests();
+    // Before it is sent: the destination may have it before this thread has a core again.
+    this.measured.note({ sentMs: this.host.clock.nowMs() });
     this.control?.send("switchover", {
       generation: this.options.generation,
       cpus: [...this.states],
       operations: [...paused.operations],
       dirty: dirty.toBytes(),
     });
-    this.measured.note({ sentMs: this.host.clock.nowMs() });
     this.measured.dirtyPages = dirty.count();
     this.dirty = dirty;
     this.runningTimer = setTimeout(() => {
