@@ -10,15 +10,15 @@ import { FRAME_MS, pagesPerFrame, type RateLimit } from "./rate-limit.js";
 import type { Tuning } from "./tuning.js";
 
 /** How far back a page may have been written to be hot, in times of what the pass will still take. */
-const LOOK_BACK = 2;
+const LOOK_BACK = 4;
 
 /**
  * One channel's part of a pass: takes chunk after chunk until none is left.
  *
  * A chunk is marked just before it is read, so writes made before its turn cost nothing. A page that is *hot*
  * when its turn comes is deferred to stage three, where it is sent once, instead of now and again then. Hot
- * is a page that was written within twice the time before its turn that the pass will still take: see
- * docs/adr/0008.
+ * is a page that was written within four times as long before its turn as the pass will still take:
+ * see docs/adr/0008.
  */
 export class Pass {
   private readonly tracker: EpochTracker;
@@ -87,7 +87,7 @@ export class Pass {
     this.limit.charge(this.sender.flush(PURPOSE.PASS, this.command.pass));
   }
 
-  /** Twice as long ago as the pass will still take, by its pace until now. */
+  /** `LOOK_BACK` times as long ago as the pass will still take, by its pace until now. */
   private horizonMs(chunk: number, nowMs: number): number {
     const elapsedMs = nowMs - this.startMs;
     const leftMs = chunk === 0 ? Infinity : (elapsedMs * (this.chunkCount - chunk)) / chunk;

@@ -35,7 +35,7 @@ const FEW_PAGES = 50;
 const MOST_MEMORY = 3;
 
 /** A pass defers what was written within this many times the time that it will still take: see pass.ts. */
-const LOOK_BACK = 2;
+const LOOK_BACK = 4;
 
 /**
  * What each algorithm would do with a guest that goes on as it did. Pure: the same model gives the same
@@ -118,8 +118,8 @@ function withoutSkipped(dirty: number, model: MigrationModel): number {
 
 /**
  * One pass, which leaves what is being rewritten for later; then what it left and what it missed. A page with
- * `leftMs` to go after its turn is deferred if it was written within twice that before, and dirty if it is
- * written within it afterwards: written in either is written within three times that.
+ * `leftMs` to go after its turn is deferred if it was written within `LOOK_BACK` times that before, and dirty if it is
+ * written within it afterwards: written in either is written within `LOOK_BACK` + 1 times that.
  */
 function threeStage(model: MigrationModel): Prediction {
   const { workingSet, contentPages } = model;
