@@ -3,14 +3,11 @@ import type { GuestRam } from "../memory/ram.js";
 import { EpochTracker } from "../memory/tracker.js";
 import { PURPOSE } from "../protocol/pages.js";
 import type { ChannelCommand } from "./channel-contract.js";
-import { EpochHistory } from "./epoch-history.js";
+import { EpochHistory, LOOK_BACK } from "./epoch-history.js";
 import type { MigrationTables } from "./migration-tables.js";
 import type { PageSender } from "./page-sender.js";
 import { FRAME_MS, pagesPerFrame, type RateLimit } from "./rate-limit.js";
 import type { Tuning } from "./tuning.js";
-
-/** How far back a page may have been written to be hot, in times of what the pass will still take. */
-const LOOK_BACK = 4;
 
 /**
  * One channel's part of a pass: takes chunk after chunk until none is left.

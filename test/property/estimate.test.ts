@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { LOOK_BACK } from "../../src/source/epoch-history.js";
 import { predict } from "../../src/source/estimate/prediction.js";
 import { WorkingSet } from "../../src/source/estimate/working-set.js";
 import { randomNumbers } from "../random.js";
@@ -8,7 +9,6 @@ import { randomNumbers } from "../random.js";
 /** Milliseconds for which a page is on the wire, so that a pass takes as many as there are pages. */
 const PAGE_MS = 1;
 const BYTES_PER_SECOND = (4096 + 12) * (1000 / PAGE_MS);
-const LOOK_BACK = 2;
 
 interface World {
   readonly pageCount: number;

@@ -1,5 +1,6 @@
 import { PAGE_BYTES } from "../../memory/geometry.js";
 import type { Algorithm } from "../../protocol/report.js";
+import { LOOK_BACK } from "../epoch-history.js";
 import type { WorkingSet } from "./working-set.js";
 
 /** What a prediction is made from; see estimate.ts for how it is measured. */
@@ -33,9 +34,6 @@ const SETUP_MS = 100;
 const MOST_ROUNDS = 29;
 const FEW_PAGES = 50;
 const MOST_MEMORY = 3;
-
-/** A pass defers what was written within this many times the time that it will still take: see pass.ts. */
-const LOOK_BACK = 4;
 
 /**
  * What each algorithm would do with a guest that goes on as it did. Pure: the same model gives the same
