@@ -14,8 +14,8 @@ import type { Tuning } from "./tuning.js";
  *
  * A chunk is marked just before it is read, so writes made before its turn cost nothing. A page that is *hot*
  * when its turn comes is deferred to stage three, where it is sent once, instead of now and again then. Hot
- * is a page that was written within four times as long before its turn as the pass will still take:
- * see docs/adr/0008.
+ * is a page that was written within `LOOK_BACK` times as long before its turn as the pass will still
+ * take.
  */
 export class Pass {
   private readonly tracker: EpochTracker;

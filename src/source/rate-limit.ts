@@ -7,8 +7,8 @@ const NS_PER_MS = 1e6;
 /**
  * How long one frame takes at a limited rate, at most. A pass has fewer and larger frames, since each costs a
  * good part of a millisecond on both sides, which the guest wants for itself: at 160 Mbit/s, on two
- * cores, it had 96 to 99 % of one with 20 ms, and 81 to 91 % with 5. A frame
- * that is pushed stands between a guest and what it waits for next.
+ * cores, it had 96 to 99 % of one with 20 ms, and 81 to 91 % with 5. A frame that is pushed stands between a guest
+ * and what it waits for next.
  */
 export const FRAME_MS = { pass: 20, push: 5 } as const;
 
@@ -22,8 +22,8 @@ export function pagesPerFrame(bytesPerSecond: number | undefined, frameMs: numbe
 /**
  * Idle time is made up for only this far: a limit is a limit in every stretch that people look at. Together with the
  * frame that overdraws it (`FRAME_MS`), a second has at most 3 % too much. It has to be longer than a sender waits for a core
- * when others want it (4 ms and more), or that time is lost for good: with 2 ms, two busy cores sent at 150 to 175 MB/s
- * where 187.5 were allowed, with 10 ms at 185 to 187.
+ * when others want it (4 ms and more), or that time is lost for good: with 2 ms, two busy cores sent at 153 to 180 MB/s
+ * where 187.5 were allowed, with 10 ms at 176 to 188 (`memtester` of 128 MiB, 3 runs of each).
  */
 const BURST_NS = 10n * 1_000_000n;
 

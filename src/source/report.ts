@@ -24,7 +24,7 @@ export interface MigrationTimes {
   readonly stoodMs?: number;
   /** The last page that had to come before the switchover had arrived. */
   readonly restSentMs?: number;
-  /** The switchover message was handed to the socket. */
+  /** The dirty pages were known, and the switchover message was about to be written. */
   readonly sentMs?: number;
   readonly receivedMs?: number;
   readonly firstOperationMs?: number;
