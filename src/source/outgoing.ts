@@ -163,10 +163,10 @@ export class Outgoing {
     const changed = next !== this.phase && next.name !== this.phase.name;
     this.phase = next;
     // While the guest stands still, it waits for the effects, and nobody waits for the news.
-    const newsIsLast = next.name === "switchingOver";
-    if (changed && !newsIsLast) this.host.phaseChanged(next);
+    const guestWaits = next.name === "sendingRest" || next.name === "switchingOver";
+    if (changed && !guestWaits) this.host.phaseChanged(next);
     for (const effect of effects) this.perform(effect);
-    if (changed && newsIsLast) this.host.phaseChanged(next);
+    if (changed && guestWaits) this.host.phaseChanged(next);
   }
 
   private perform(effect: SourceEffect): void {
