@@ -7,6 +7,7 @@ import { MAX_DATA_PAGES } from "../protocol/limits.js";
 import { type PageRun, PURPOSE, RUN_KIND } from "../protocol/pages.js";
 import { type ArrivalCounter, type ArrivalTables, STAGE } from "./arrival-tables.js";
 import type { FrameHandler, IncomingFrame } from "./page-receiver.js";
+import { Populator } from "./populate.js";
 
 /** What an arrival tells its channel. */
 export interface ArrivalSink {
@@ -41,6 +42,7 @@ const ARRIVED_BY: Readonly<Record<number, ArrivalCounter>> = {
 export class Arrival implements FrameHandler {
   readonly pageCount: number;
   private readonly kernel: PageKernel;
+  private readonly populator: Populator;
   private readonly bytes: Uint8Array;
   /** Contents that nobody wants: of pages that are here already. */
   private readonly scratch = new Uint8Array(PAGE_BYTES);
@@ -59,6 +61,7 @@ export class Arrival implements FrameHandler {
   ) {
     this.pageCount = ram.pageCount;
     this.kernel = createPageKernel(ram.handle.memory);
+    this.populator = new Populator(ram);
     this.bytes = new Uint8Array(ram.buffer);
   }
 
@@ -98,6 +101,7 @@ export class Arrival implements FrameHandler {
   }
 
   barrier(pass: number): void {
+    this.populator.passTo(this.pageCount);
     this.sink.barrierPassed(pass);
   }
 
@@ -117,6 +121,8 @@ export class Arrival implements FrameHandler {
     let passed = 0;
     let checksum = 0;
     for (const run of frame.runs) {
+      this.populator.passTo(run.firstPage);
+      this.populator.skipTo(run.firstPage + run.pageCount);
       passed += run.pageCount;
       if (run.kind === RUN_KIND.DATA) this.verify(run, frame.checksums, checksum, torn);
       // Fresh memory is zero already; a page that came before may not be.
