@@ -7,6 +7,8 @@ setFlagsFromString("--max-semi-space-size=1");
 // V8 forgets the code of functions that have not run for a while; what was rehearsed for a handover would be gone
 // when it comes.
 setFlagsFromString("--no-flush-bytecode");
+// V8 compiles a function when it is first called, and the code of a handover is first called in the handover.
+setFlagsFromString("--no-lazy");
 const { EXIT } = await import("./exit-codes.js");
 const { run } = await import("./run.js");
 

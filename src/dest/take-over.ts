@@ -47,7 +47,7 @@ export function install({ dirty }: Switchover, ram: GuestRam, tables: ArrivalTab
 
 /** Enough for the compiler to take the loops seriously. */
 const REHEARSALS = 30;
-const REHEARSAL_RAM_BYTES = 16 * 2 ** 20;
+const REHEARSAL_RAM_BYTES = 64 * 2 ** 20;
 
 /**
  * Goes through a switchover of a guest that nobody needs. Code that runs for the first time is read and compiled

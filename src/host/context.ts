@@ -11,12 +11,18 @@ export interface MigrationView {
   progress: ProgressEvent | null;
 }
 
+/** So long, in milliseconds, events wait at most for a guest that stands still: nobody misses them for that. */
+const HUSH_MS = 50;
+
 /** What the parts of a host share. */
 export class HostContext {
   readonly residents = new Map<string, Resident>();
   /** Migrations under way, by id. */
   readonly migrations = new Map<string, MigrationView>();
   private readonly listeners = new Set<(event: HostEvent) => void>();
+  /** What is to be told when the hush is over. */
+  private readonly held: HostEvent[] = [];
+  private hushTimer: NodeJS.Timeout | undefined;
 
   constructor(
     readonly hostId: string,
@@ -31,15 +37,33 @@ export class HostContext {
     return () => this.listeners.delete(listener);
   }
 
+  /** Tells every listener; in a hush later, but in the same order. */
   emit(event: HostEvent): void {
-    for (const listener of [...this.listeners]) listener(event);
+    this.held.push(event);
+    if (this.hushTimer === undefined) this.speak();
+  }
+
+  /**
+   * A guest stands still: until `speak` nothing is told. Whoever listens would take a core to read it, and
+   * the guest waits for all of them.
+   */
+  hush(): void {
+    this.hushTimer ??= setTimeout(() => {
+      this.speak();
+    }, HUSH_MS);
+  }
+
+  /** The guest runs again. */
+  speak(): void {
+    clearTimeout(this.hushTimer);
+    this.hushTimer = undefined;
+    for (const event of this.held.splice(0)) this.tell(event);
   }
 
   emitPhase(phase: PhaseEvent): void {
     const view = this.migrations.get(phase.migrationId);
     if (view === undefined) this.migrations.set(phase.migrationId, { phase, progress: null });
     else view.phase = phase;
-    this.logger.info({ migrationId: phase.migrationId, phase: phase.phase }, phase.text);
     this.emit(phase);
   }
 
@@ -78,6 +102,13 @@ export class HostContext {
     this.residents.get(guestId)?.become("crashed");
     this.emitError(failure, null);
     this.onGuestFailed(guestId, failure);
+  }
+
+  private tell(event: HostEvent): void {
+    if (event.event === "phase") {
+      this.logger.info({ migrationId: event.migrationId, phase: event.phase }, event.text);
+    }
+    for (const listener of [...this.listeners]) listener(event);
   }
 
   /** A migration has ended, whatever came of it. */

@@ -162,11 +162,8 @@ export class Outgoing {
     const [next, effects] = advance(this.phase, event);
     const changed = next !== this.phase && next.name !== this.phase.name;
     this.phase = next;
-    // While the guest stands still, it waits for the effects, and nobody waits for the news.
-    const guestWaits = next.name === "sendingRest" || next.name === "switchingOver";
-    if (changed && !guestWaits) this.host.phaseChanged(next);
+    if (changed) this.host.phaseChanged(next);
     for (const effect of effects) this.perform(effect);
-    if (changed && guestWaits) this.host.phaseChanged(next);
   }
 
   private perform(effect: SourceEffect): void {
