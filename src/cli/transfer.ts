@@ -1,7 +1,7 @@
 import { PAGE_BYTES } from "../memory/geometry.js";
 import type { MigrateRequest } from "../host/service.js";
 import { MAX_DATA_PAGES } from "../protocol/limits.js";
-import type { Tuning } from "../source/tuning.js";
+import { type Tuning, tuningProblem } from "../source/tuning.js";
 import { describeMisfit, findMisfit, type Misfit } from "../source/algorithms/choice.js";
 import { parseSize } from "../units.js";
 import { ALGORITHM_OPTIONS, readAlgorithm } from "./algorithm-options.js";
@@ -14,7 +14,7 @@ export const TRANSFER_OPTIONS = {
   "max-bandwidth": valued("Limit for page data, as 1Gbit or 50MB/s"),
   "max-postcopy-bandwidth": valued("The same for what is pushed in stage three"),
   channels: valued("Connections that carry page data"),
-  tune: valued("defer|unchanged|prepull=on|off, chunk=SIZE; repeatable"),
+  tune: valued("defer|unchanged|prepull|checksums=on|off, chunk=SIZE; repeatable"),
 };
 
 /** For `Arguments.onlyWith`. */
@@ -33,6 +33,8 @@ export function readTransfer(args: Arguments): Transfer {
   };
   const misfit = findMisfit(transfer);
   if (misfit !== undefined) throw usage(describeMisfit(misfit, nameOf(misfit)));
+  const problem = tuningProblem(transfer.tuning);
+  if (problem !== undefined) throw usage(problem);
   return transfer;
 }
 
@@ -52,11 +54,14 @@ function readKnob([key, value]: [string, string]): Partial<Tuning> {
     case "defer":
     case "unchanged":
     case "prepull":
+    case "checksums":
       return { [key]: choose(key, value, ["on", "off"]) === "on" };
     case "chunk":
       return { chunkPages: readChunk(value) };
     default:
-      throw usage(`--tune knows no "${key}"; it has defer, unchanged, prepull and chunk`);
+      throw usage(
+        `--tune knows no "${key}"; it has defer, unchanged, prepull, checksums and chunk`,
+      );
   }
 }
 

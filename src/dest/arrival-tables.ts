@@ -31,6 +31,8 @@ export const STAGE = { ONE: 1, THREE: 3 } as const;
 
 export interface ArrivalTablesHandle {
   readonly pageCount: number;
+  /** Whether pages come with checksums that are to be compared. */
+  readonly checksums: boolean;
   readonly words: SharedArrayBuffer;
   readonly claimed: SharedArrayBuffer;
   readonly requested: SharedArrayBuffer;
@@ -57,9 +59,10 @@ export class ArrivalTables {
     this.words = new Int32Array(handle.words);
   }
 
-  static create(pageCount: number): ArrivalTables {
+  static create(pageCount: number, checksums = true): ArrivalTables {
     const tables = new ArrivalTables({
       pageCount,
+      checksums,
       words: new SharedArrayBuffer(8),
       claimed: new SharedArrayBuffer(bitmapBytes(pageCount)),
       requested: new SharedArrayBuffer(bitmapBytes(pageCount)),

@@ -54,22 +54,19 @@ export class Incoming {
   private readonly progressTimer: NodeJS.Timeout;
 
   constructor(
-    readonly migrationId: string,
-    readonly session: Uint8Array,
+    private readonly hello: MessageBody<"hello">,
     readonly spec: GuestSpec,
-    readonly generation: number,
-    channelCount: number,
     readonly ram: GuestRam,
     private readonly control: ControlConnection,
     private readonly host: IncomingHost,
   ) {
-    this.tables = ArrivalTables.create(ram.pageCount);
+    this.tables = ArrivalTables.create(ram.pageCount, hello.checksums);
     this.progressTimer = setInterval(() => {
       this.tick();
     }, PROGRESS_INTERVAL_MS);
     this.progressTimer.unref();
     this.channels = new ChannelSet(
-      channelCount,
+      hello.channels,
       { ram: ram.handle, tables: this.tables.handle },
       {
         whole: () => void this.finishIfWhole(),
@@ -88,6 +85,18 @@ export class Incoming {
         this.happen({ type: "failed", failure });
       },
     });
+  }
+
+  get migrationId(): string {
+    return this.hello.migrationId;
+  }
+
+  get session(): Uint8Array {
+    return this.hello.session;
+  }
+
+  get generation(): number {
+    return this.hello.generation;
   }
 
   /** Throws CHANNEL_UNKNOWN or CHANNEL_TAKEN. */
@@ -237,7 +246,9 @@ export class Incoming {
     if (switchover === undefined || guest === undefined) return;
     const missing = install(switchover, ram, this.tables);
     this.dirtyPages = missing;
-    this.publisher = new Publisher(ram, switchover.dirty, this.tables.prepulled);
+    // Without a pass everything is missing, and nobody knows what was written.
+    const areHot = this.tables.counters.read("pagesPassed") > 0;
+    this.publisher = new Publisher(ram, switchover.dirty, this.tables.prepulled, areHot);
     // The vCPUs see all of the above: they are started by a message that is sent after it.
     this.firstOperationMs = await guest.start(switchover.states);
     // A migration that is stranded by now may have closed its channels: nothing will come to be published.

@@ -22,12 +22,14 @@ export class Publisher {
 
   /**
    * `missing` is given over: the pages whose stamp is `ABSENT`. Pages of `untouched` wait until they are
-   * touched, so that the touch is noticed, or until `finish`.
+   * touched, so that the touch is noticed, or until `finish`. `areHot` when pages are missing because the
+   * guest wrote them a short while ago: their stamps say so, for a migration that soon follows.
    */
   constructor(
     private readonly ram: GuestRam,
     private readonly missing: PageBitmap,
     private readonly untouched: AtomicPageBitmap,
+    private readonly areHot: boolean,
   ) {}
 
   start(): void {
@@ -52,7 +54,9 @@ export class Publisher {
     const pages = this.ram.arrived.takeFrom(this.missing, except);
     if (pages.length === 0) return;
     const { words, vcpuCount, stamps } = this.ram;
-    await whenEpochHolds(words, vcpuCount, openEpoch(words));
-    for (const page of pages) stamps[page] = FIRST_EPOCH;
+    const epoch = openEpoch(words);
+    await whenEpochHolds(words, vcpuCount, epoch);
+    const stamp = this.areHot ? epoch : FIRST_EPOCH;
+    for (const page of pages) stamps[page] = stamp;
   }
 }

@@ -136,33 +136,24 @@ export class Arrivals {
     const { context } = this;
     const { migrationId } = hello;
     const meter = new ProgressMeter(migrationId, "incoming", context.clock);
-    const incoming: Incoming = new Incoming(
-      migrationId,
-      hello.session,
-      spec,
-      hello.generation,
-      hello.channels,
-      allocate(spec),
-      control,
-      {
-        clock: context.clock,
-        journal: (kind) => {
-          context.journal.write(spec.guestId, hello.generation, kind);
-        },
-        phaseChanged: (phase) => {
-          this.follow(incoming, phase);
-        },
-        progressed: (progress) => {
-          context.emitProgress(meter.measure(progress));
-        },
-        guestFailed: (failure) => {
-          context.guestFailed(spec.guestId, failure);
-        },
-        reported: (report) => {
-          context.emit(report);
-        },
+    const incoming: Incoming = new Incoming(hello, spec, allocate(spec), control, {
+      clock: context.clock,
+      journal: (kind) => {
+        context.journal.write(spec.guestId, hello.generation, kind);
       },
-    );
+      phaseChanged: (phase) => {
+        this.follow(incoming, phase);
+      },
+      progressed: (progress) => {
+        context.emitProgress(meter.measure(progress));
+      },
+      guestFailed: (failure) => {
+        context.guestFailed(spec.guestId, failure);
+      },
+      reported: (report) => {
+        context.emit(report);
+      },
+    });
     this.tellPhase(incoming, incoming.phase);
     return incoming;
   }

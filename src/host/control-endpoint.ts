@@ -61,6 +61,7 @@ const migrateBody = z.strictObject({
       defer: z.boolean(),
       unchanged: z.boolean(),
       prepull: z.boolean(),
+      checksums: z.boolean(),
       chunkPages: z.int().min(1).max(MAX_DATA_PAGES),
     })
     .partial()

@@ -11,7 +11,7 @@ import {
 import { Outgoing } from "../source/outgoing.js";
 import type { OutgoingOptions } from "../source/outgoing-options.js";
 import { type SourcePhase, stageOf, tell } from "../source/phase.js";
-import { completeTuning } from "../source/tuning.js";
+import { completeTuning, tuningProblem } from "../source/tuning.js";
 import type { HostContext } from "./context.js";
 import { freeMemorySoon } from "./free-memory.js";
 import { requirePeer } from "./peer-address.js";
@@ -171,7 +171,7 @@ function requireSense(request: MigrateRequest): void {
   const misfit = findMisfit(request);
   const detail =
     misfit === undefined
-      ? throttleProblem(request.throttle)
+      ? (throttleProblem(request.throttle) ?? tuningProblem(request.tuning))
       : describeMisfit(misfit, misfit.isKnob ? `tuning.${misfit.option}` : misfit.option);
   if (detail !== undefined) throw new MigrationError({ code: "USAGE", detail });
 }

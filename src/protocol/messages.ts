@@ -119,6 +119,8 @@ export const MESSAGES = {
       vcpuCount: count,
       generation,
       channels: z.int().min(1).max(MAX_CHANNELS),
+      /** Whether pages come with checksums; if not, these are 0 and are not compared. */
+      checksums: z.boolean(),
     }),
   },
   attach: {

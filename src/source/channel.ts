@@ -45,7 +45,14 @@ export class Channel {
     this.tables = new MigrationTables(seat.tables);
     this.drainLimit = new RateLimit(seat.tables.limiter, seat.rates.drain, this.clock);
     const counter = this.isUrgent ? "urgentBytes" : "bulkBytes";
-    this.sender = new PageSender(this.ram, this.tables, socket, counter, FIRST_DATA_SEQUENCE);
+    this.sender = new PageSender(
+      this.ram,
+      this.tables,
+      socket,
+      counter,
+      FIRST_DATA_SEQUENCE,
+      seat.tuning.checksums,
+    );
     this.order = new PushOrder(this.tables);
     this.listen(socket, decoder);
   }

@@ -47,6 +47,7 @@ export class PageSender {
     private readonly socket: net.Socket,
     private readonly byteCounter: "bulkBytes" | "urgentBytes",
     private sequence: number,
+    private readonly checksums: boolean,
   ) {
     this.kernel = createPageKernel(ram.handle.memory);
   }
@@ -78,31 +79,31 @@ export class PageSender {
    * with its contents.
    */
   add(page: number, mayBeUnchanged: boolean): void {
-    const { checksums, sends, resend } = this.tables;
+    const { checksums: sent, sends, resend } = this.tables;
     const address = page * PAGE_BYTES;
     if (this.ram.stamps[page] === NEVER || this.kernel.isZeroPage(address) === 1) {
       this.table.add(page, RUN_KIND.ZERO);
       // What the destination holds now is no longer what the checksum was of.
-      checksums[page * 2] = 0;
-      checksums[page * 2 + 1] = 0;
+      sent[page * 2] = 0;
+      sent[page * 2 + 1] = 0;
       this.zeroPages += 1;
       return;
     }
-    const low = this.kernel.checksumPage(address);
-    const high = this.kernel.checksumHigh();
+    const low = this.checksums ? this.kernel.checksumPage(address) : 0;
+    const high = this.checksums ? this.kernel.checksumHigh() : 0;
     const isUnchanged =
       mayBeUnchanged &&
       sends[page] !== 0 &&
       (low !== 0 || high !== 0) &&
-      checksums[page * 2] === low &&
-      checksums[page * 2 + 1] === high &&
+      sent[page * 2] === low &&
+      sent[page * 2 + 1] === high &&
       !resend.has(page);
     if (isUnchanged) {
       this.table.add(page, RUN_KIND.UNCHANGED, low, high);
       return;
     }
-    checksums[page * 2] = low;
-    checksums[page * 2 + 1] = high;
+    sent[page * 2] = low;
+    sent[page * 2 + 1] = high;
     sends[page] = Math.min((sends[page] ?? 0) + 1, 255);
     this.table.add(page, RUN_KIND.DATA, low, high);
   }

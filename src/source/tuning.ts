@@ -7,10 +7,12 @@ import { MAX_DATA_PAGES } from "../protocol/limits.js";
 export interface Tuning {
   /** Stage one: leave pages that are being rewritten to stage three. */
   readonly defer: boolean;
-  /** Stage three: do not send a page again whose contents are what was sent. */
+  /** Stage three: do not send a page again whose contents are what was sent. Found by its checksum. */
   readonly unchanged: boolean;
   /** Stage three: send the neighbours of a fault along. */
   readonly prepull: boolean;
+  /** Send each page with a checksum, which the destination compares. Without, TCP's own is all there is. */
+  readonly checksums: boolean;
   /** Stage one: pages that are marked and read together. */
   readonly chunkPages: number;
 }
@@ -20,10 +22,18 @@ export type TuningChoice = { readonly [Knob in keyof Tuning]?: Tuning[Knob] | un
 
 /** The choice, and what has proved best for the rest. */
 export function completeTuning(choice: TuningChoice = {}): Tuning {
+  const checksums = choice.checksums ?? true;
   return {
     defer: choice.defer ?? true,
-    unchanged: choice.unchanged ?? true,
+    unchanged: choice.unchanged ?? checksums,
     prepull: choice.prepull ?? true,
+    checksums,
     chunkPages: choice.chunkPages ?? MAX_DATA_PAGES,
   };
+}
+
+/** What is wrong with a choice, if anything is. */
+export function tuningProblem({ unchanged, checksums }: TuningChoice = {}): string | undefined {
+  if (unchanged !== true || checksums !== false) return undefined;
+  return "unchanged pages are found by their checksums, which are off";
 }

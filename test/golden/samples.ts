@@ -90,6 +90,7 @@ export const BODIES: { readonly [Name in MessageName]: MessageBody<Name> } = {
     vcpuCount: 2,
     generation: 1,
     channels: 2,
+    checksums: true,
   },
   attach: { version: 1, migrationId: "m-1", session, channel: "bulk-0" },
   ask: { version: 1, ...identity, token: null, generation: 2 },

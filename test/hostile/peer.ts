@@ -176,6 +176,7 @@ export function helloBody(changes: Partial<MessageBody<"hello">> = {}): MessageB
     vcpuCount: 1,
     generation: 2,
     channels: 1,
+    checksums: true,
     ...changes,
   };
 }

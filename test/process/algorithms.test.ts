@@ -167,6 +167,15 @@ test("post-copy sends every page once, after the handover, and none that was nev
   assert.equal(report.times.passMs, null);
 });
 
+test("without checksums a guest arrives as well, and nothing is said to be verified", async () => {
+  await using a = await Daemon.source("hot-cold rate=20000/s", ...MEMORY);
+  await using dest = await Daemon.dest();
+  const report = await move(a, dest, { ...SLOW, tuning: { checksums: false } });
+  assert.deepEqual([report.verified.pages, report.pages.unchanged], [0, 0]);
+  assert.ok(report.pages.dirty > 0);
+  await assertUnmoved(dest);
+});
+
 test("stop-and-copy sends every page once, while the guest stands still", async () => {
   await using a = await Daemon.source("random-writer rate=3000/s", ...MEMORY);
   const report = await move(a, b, { ...SLOW, algorithm: "stop-and-copy" });
@@ -211,5 +220,8 @@ test("a host refuses an option that the algorithm would ignore", async () => {
   await assert.rejects(a.migrate(b, { algorithm: "post-copy", maxRounds: 3 }), refused);
   const tuned = { code: "USAGE", message: /tuning\.prepull means nothing to pre-copy/ };
   await assert.rejects(a.migrate(b, { algorithm: "pre-copy", tuning: { prepull: false } }), tuned);
+  const both = { tuning: { checksums: false, unchanged: true } };
+  const pointless = { code: "USAGE", message: /unchanged pages are found by their checksums/ };
+  await assert.rejects(a.migrate(b, both), pointless);
   assert.equal((await a.guest()).state, "running");
 });

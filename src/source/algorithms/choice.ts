@@ -51,6 +51,7 @@ const KNOB_MEANT_FOR: Readonly<Record<keyof TuningChoice, readonly AlgorithmName
   chunkPages: ["three-stage", "auto"],
   unchanged: ["three-stage", "auto"],
   prepull: ["post-copy", "three-stage", "auto"],
+  checksums: ALGORITHM_NAMES,
 };
 
 /** An option that the algorithm would ignore, and those that would not. */

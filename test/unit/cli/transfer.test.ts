@@ -38,6 +38,7 @@ const MEANINGS: readonly (readonly [
   ["tune", "defer=off", {}, { defer: false }],
   ["tune", "unchanged=off", {}, { unchanged: false }],
   ["tune", "prepull=on", {}, { prepull: true }],
+  ["tune", "checksums=off", {}, { checksums: false }],
   ["tune", "chunk=64KiB", {}, { chunkPages: 16 }],
   ["tune", ["defer=on", "chunk=1MiB"], {}, { defer: true, chunkPages: 256 }],
 ];
@@ -65,6 +66,10 @@ test("a part of the method that does not exist, or not like that, is refused by 
     ["defer=maybe", /--tune defer=maybe: must be on or off/],
     ["chunk=5000", /--tune chunk=5000: must be whole pages/],
     ["chunk=2MiB", /--tune chunk=2MiB: must be whole pages of 4KiB, at most 1MiB/],
+    [
+      ["checksums=off", "unchanged=on"],
+      /unchanged pages are found by their checksums, which are off/,
+    ],
   ] as const) {
     assert.throws(
       () => fieldsOf({ tune }),

@@ -38,9 +38,13 @@ function checksum({ fill }: { readonly fill: number }): [low: number, high: numb
 /** A guest that arrives: its memory, the receivers' tables, and what the receivers said. */
 class Arriving {
   readonly ram = GuestRam.allocate(RAM_BYTES, 1);
-  readonly tables = ArrivalTables.create(PAGE_COUNT);
+  readonly tables: ArrivalTables;
   readonly said: string[] = [];
   readonly bytes = new Uint8Array(this.ram.buffer);
+
+  constructor(checksums = true) {
+    this.tables = ArrivalTables.create(PAGE_COUNT, checksums);
+  }
 
   /** The receiver of one more connection. */
   channel(name = "bulk"): Arrival {
@@ -228,6 +232,17 @@ test("a page that came wrong twice in stage three is a failure, and never shown"
   assert.equal(failure.pageIndex, 3);
   assert.equal(arriving.ram.arrived.has(3), false);
   assert.equal(arriving.said.includes("bulk whole"), false);
+});
+
+test("without checksums whatever comes is taken, and none is said to be verified", () => {
+  const arriving = new Arriving(false);
+  const channel = arriving.channel();
+  const frame = frameOf(PURPOSE.PASS, [[3, old]]);
+  place(channel, frame, [[3, fresh]]);
+  channel.accept(frame);
+  assert.deepEqual(arriving.said, []);
+  assert.equal(arriving.contents(3), fresh.fill);
+  assert.equal(arriving.tables.counters.read("verifiedPages"), 0);
 });
 
 test("an unchanged page is believed only if what came in stage one is what was sent then", () => {

@@ -56,6 +56,7 @@ const OPTIONS: readonly (readonly [Parameters<typeof findMisfit>[0], readonly Al
     [{ tuning: { chunkPages: 64 } }, ["three-stage", "auto"]],
     [{ tuning: { unchanged: false } }, ["three-stage", "auto"]],
     [{ tuning: { prepull: false } }, ["post-copy", "three-stage", "auto"]],
+    [{ tuning: { checksums: false } }, ALGORITHM_NAMES],
   ];
 
 test("no option is accepted by an algorithm that would ignore it", () => {

@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { setImmediate } from "node:timers/promises";
+import { test } from "node:test";
+import { PageBitmap } from "../../../src/memory/bitmap.js";
+import { PURPOSE, type Purpose } from "../../../src/protocol/pages.js";
+import { Drain } from "../../../src/source/drain.js";
+import { MigrationTables } from "../../../src/source/migration-tables.js";
+import type { PageSender } from "../../../src/source/page-sender.js";
+import { RateLimit } from "../../../src/source/rate-limit.js";
+
+const PAGE_COUNT = 4096;
+
+interface Sent {
+  readonly purpose: Purpose;
+  readonly pages: readonly number[];
+  readonly bytes: number;
+}
+
+/** A drain of a guest whose pages are all dirty, and a link that keeps what leaves on it. */
+class Draining {
+  readonly tables = MigrationTables.create(PAGE_COUNT, RateLimit.createState());
+  readonly sent: Sent[] = [];
+  readonly drain: Drain;
+  private frame: number[] = [];
+  private nowMs = 0;
+  private credited = 0;
+
+  constructor() {
+    const all = PageBitmap.empty(PAGE_COUNT);
+    all.addAll();
+    this.tables.planned.assign(all);
+    const sender = {
+      ready: () => Promise.resolve(),
+      add: (page: number) => this.frame.push(page),
+      flush: (purpose: Purpose) => this.flush(purpose),
+    } as unknown as PageSender;
+    const clock = { nowMs: () => this.nowMs };
+    const limit = new RateLimit(this.tables.handle.limiter, undefined, clock);
+    this.drain = new Drain(this.tables, sender, limit, true, clock);
+  }
+
+  /** The destination takes in the oldest frame that it has not; all that follows from it has happened. */
+  async credit(): Promise<void> {
+    this.nowMs += 1;
+    const { bytes = 0 } = this.sent[this.credited] ?? {};
+    this.credited += 1;
+    assert.ok(this.drain.credit(bytes));
+    await setImmediate();
+  }
+
+  get underWay(): number {
+    return this.sent.length - this.credited;
+  }
+
+  private flush(purpose: Purpose): number {
+    const pages = this.frame.splice(0);
+    if (pages.length === 0) return 0;
+    const bytes = pages.length * 4096 + 100;
+    this.sent.push({ purpose, pages, bytes });
+    return bytes;
+  }
+}
+
+test("a push stops when the window is full, and goes on with each credit until all is sent once", async () => {
+  const draining = new Draining();
+  draining.drain.push();
+  await setImmediate();
+  assert.ok(draining.underWay > 0, "nothing has left");
+  assert.ok(draining.sent.flatMap(({ pages }) => pages).length < PAGE_COUNT, "all left at once");
+  const before = draining.sent.length;
+  await setImmediate();
+  assert.equal(draining.sent.length, before, "it went on without a credit");
+  while (draining.underWay > 0) await draining.credit();
+  const pages = draining.sent.flatMap((frame) => frame.pages);
+  assert.deepEqual(
+    pages.sort((one, other) => one - other),
+    Array.from({ length: PAGE_COUNT }, (_, page) => page),
+  );
+});
+
+test("the neighbours of a fault leave before what is pushed, once there is room", async () => {
+  const draining = new Draining();
+  draining.drain.push();
+  await setImmediate();
+  const before = draining.sent.length;
+  draining.drain.prepull(Uint32Array.of(4000, 4001, 4002));
+  // By the time that there is room, another channel has sent this one.
+  draining.tables.queued.claim(4001);
+  await setImmediate();
+  assert.equal(draining.sent.length, before, "they left although the window is full");
+  while (draining.sent.length === before) await draining.credit();
+  const { purpose, pages } = draining.sent[before]!;
+  assert.deepEqual([purpose, pages], [PURPOSE.PREPULL, [4000, 4002]]);
+  while (draining.underWay > 0) await draining.credit();
+  const all = draining.sent.flatMap((frame) => frame.pages);
+  assert.equal(new Set(all).size, all.length, "a page left twice");
+  assert.equal(all.length, PAGE_COUNT - 1);
+});
+
+test("neighbours that are more than a frame holds leave in several, and still before the push", async () => {
+  const draining = new Draining();
+  draining.drain.push();
+  await setImmediate();
+  const before = draining.sent.length;
+  const many = Uint32Array.from({ length: 1000 }, (_, at) => 3000 + at);
+  draining.drain.prepull(many);
+  while (draining.underWay > 0) await draining.credit();
+  const purposes = draining.sent.slice(before).map(({ purpose }) => purpose);
+  const firstPush = purposes.indexOf(PURPOSE.PUSH);
+  assert.ok(firstPush > 1, "the neighbours fitted into one frame");
+  const leading = draining.sent.slice(before, before + firstPush).flatMap(({ pages }) => pages);
+  assert.deepEqual(leading, [...many]);
+});
