@@ -34,23 +34,20 @@ async function throughput(figures: Figures, runs: number): Promise<void> {
     const request = { tuning: { checksums: false } };
     unverified.push(await migrateOnce({ ...idle("1GiB"), request }));
   }
-  const rates = all.map(guestBytesPerSecond);
-  const unverifiedRates = unverified.map(guestBytesPerSecond);
   figures.add("raw pump", "throughput", "GB/s", pump.map(giga));
-  figures.add(row, "throughput", "GB/s", rates.map(giga));
-  figures.add(
-    row,
-    "shareOfRawPump",
-    "ratio",
-    rates.map((rate, index) => rate / (pump[index] ?? Number.NaN)),
-  );
-  figures.add("1GiB, checksums off", "throughput", "GB/s", unverifiedRates.map(giga));
-  figures.add(
-    "1GiB, checksums off",
-    "shareOfRawPump",
-    "ratio",
-    unverifiedRates.map((rate, index) => rate / (pump[index] ?? Number.NaN)),
-  );
+  for (const [name, migrations] of [
+    [row, all],
+    ["1GiB, checksums off", unverified],
+  ] as const) {
+    const rates = migrations.map(guestBytesPerSecond);
+    figures.add(name, "throughput", "GB/s", rates.map(giga));
+    figures.add(
+      name,
+      "shareOfRawPump",
+      "ratio",
+      rates.map((rate, index) => rate / (pump[index] ?? Number.NaN)),
+    );
+  }
   figures.add(
     row,
     "source CPU",

@@ -7,7 +7,7 @@ import { MAX_DATA_PAGES } from "../protocol/limits.js";
 import { type PageRun, PURPOSE, RUN_KIND } from "../protocol/pages.js";
 import { type ArrivalCounter, type ArrivalTables, STAGE } from "./arrival-tables.js";
 import type { FrameHandler, IncomingFrame } from "./page-receiver.js";
-import { Populator } from "./populate.js";
+import { Populator } from "./populator.js";
 
 /** What an arrival tells its channel. */
 export interface ArrivalSink {
@@ -121,8 +121,7 @@ export class Arrival implements FrameHandler {
     let passed = 0;
     let checksum = 0;
     for (const run of frame.runs) {
-      this.populator.passTo(run.firstPage);
-      this.populator.skipTo(run.firstPage + run.pageCount);
+      this.populator.pass(run);
       passed += run.pageCount;
       if (run.kind === RUN_KIND.DATA) this.verify(run, frame.checksums, checksum, torn);
       // Fresh memory is zero already; a page that came before may not be.

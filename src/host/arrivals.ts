@@ -162,8 +162,7 @@ export class Arrivals {
   private follow(incoming: Incoming, phase: DestPhase): void {
     const { context } = this;
     const { guestId } = incoming.spec;
-    if (stageOf(phase) === 2) context.hush();
-    else context.speak();
+    context.enter(stageOf(phase));
     switch (phase.name) {
       case "receiving":
       case "ready":

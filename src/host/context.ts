@@ -43,6 +43,12 @@ export class HostContext {
     if (this.hushTimer === undefined) this.speak();
   }
 
+  /** A migration has come to `stage`; in the second its guest stands still. */
+  enter(stage: PhaseEvent["stage"]): void {
+    if (stage === 2) this.hush();
+    else this.speak();
+  }
+
   /**
    * A guest stands still: until `speak` nothing is told. Whoever listens would take a core to read it, and
    * the guest waits for all of them.

@@ -148,8 +148,7 @@ export class Departures {
   }
 
   private follow(migrationId: string, resident: Resident, phase: SourcePhase): void {
-    if (stageOf(phase) === 2) this.context.hush();
-    else this.context.speak();
+    this.context.enter(stageOf(phase));
     if (phase.name === "inDoubt") resident.become("inDoubt");
     if (phase.name === "ended") settle(resident, phase.outcome);
     const { guestId, name } = resident.guest.spec;

@@ -1,5 +1,5 @@
 import type { AtomicPageBitmap } from "../memory/bitmap.js";
-import { PAGE_BYTES } from "../memory/geometry.js";
+import { PAGE_BYTES, type PageRange } from "../memory/geometry.js";
 import type { GuestRam } from "../memory/ram.js";
 
 const PAGE_WORDS = PAGE_BYTES / 4;
@@ -28,8 +28,9 @@ export class Populator {
     }
   }
 
-  /** What was before `page` needs no look. */
-  skipTo(page: number): void {
-    this.passed = Math.max(this.passed, page);
+  /** The pass has brought `range`: touches what is missing before it. */
+  pass({ firstPage, pageCount }: PageRange): void {
+    this.passTo(firstPage);
+    this.passed = Math.max(this.passed, firstPage + pageCount);
   }
 }
