@@ -60,6 +60,16 @@ async function throughput(figures: Figures, runs: number): Promise<void> {
     "s/GiB",
     all.map(({ dest }) => dest.cpuSeconds),
   );
+  for (const side of ["source", "dest"] as const) {
+    for (const thread of ["main", "bulk-0", "urgent", "vcpu-0", "rest"]) {
+      figures.add(
+        row,
+        `${side} CPU, ${thread}`,
+        "s/GiB",
+        all.map((run) => run[side].threadSeconds.get(thread) ?? Number.NaN),
+      );
+    }
+  }
   figures.add(
     row,
     "source memory beyond guest",

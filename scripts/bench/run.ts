@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawn, type ChildProcess } from "node:child_process";
@@ -28,6 +28,8 @@ export interface Run {
 export interface Cost {
   /** Processor seconds from the start of the migration to its report. */
   readonly cpuSeconds: number;
+  /** The same by thread: `main`, by the names that threads give themselves, and `rest` for V8's and libuv's. */
+  readonly threadSeconds: ReadonlyMap<string, number>;
   /** The most memory that the process ever held. */
   readonly peakBytes: number;
 }
@@ -71,17 +73,18 @@ export async function migrateOnce({
     await backMemory(ramBytesOf(guest));
     await delay(quietMs);
     const coresBefore = coreTicks();
-    const before = [cpuSeconds(source.pid), cpuSeconds(dest.pid)];
+    const before = [cpuOf(source.pid), cpuOf(dest.pid)] as const;
     await post(`http://${control}/migrations`, { ...request, to: address ?? "" });
     const report = await source.until("report");
     const cores = coreTicks();
     const ticks = cores.all - coresBefore.all;
     const stolenPercent = ((cores.stolen - coresBefore.stolen) / ticks) * 100;
-    const cost = (pid: number, index: number): Cost => ({
-      cpuSeconds: cpuSeconds(pid) - (before[index] ?? 0),
-      peakBytes: peakBytes(pid),
-    });
-    return { report, source: cost(source.pid, 0), dest: cost(dest.pid, 1), stolenPercent };
+    return {
+      report,
+      source: cost(source.pid, before[0]),
+      dest: cost(dest.pid, before[1]),
+      stolenPercent,
+    };
   } finally {
     await Promise.all([source.stop(), dest.stop()]);
     rmSync(state, { recursive: true, force: true });
@@ -142,11 +145,44 @@ function hasExited(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }
 
-function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${String(pid)}/stat`, "utf8");
+/** What a process has had of the processors until now. */
+interface Cpu {
+  readonly seconds: number;
+  /** By thread id. */
+  readonly threads: ReadonlyMap<string, { readonly name: string; readonly seconds: number }>;
+}
+
+function cpuOf(pid: number): Cpu {
+  const process = `/proc/${String(pid)}`;
+  const stat = readFileSync(`${process}/stat`, "utf8");
   // The fields after the name, which stands in parentheses; utime and stime are the 12th and 13th.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  const seconds = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  const threads = readdirSync(`${process}/task`).flatMap((id) => threadCpu(process, id, pid));
+  return { seconds, threads: new Map(threads) };
+}
+
+function threadCpu(process: string, id: string, pid: number) {
+  try {
+    const comm = readFileSync(`${process}/task/${id}/comm`, "utf8").trim();
+    const [nanoseconds] = readFileSync(`${process}/task/${id}/schedstat`, "utf8").split(" ");
+    const isNamed = /^(bulk-\d+|urgent|vcpu-\d+|identity)$/.test(comm);
+    const name = id === String(pid) ? "main" : isNamed ? comm : "rest";
+    return [[id, { name, seconds: Number(nanoseconds) / 1e9 }] as const];
+  } catch {
+    return []; // It has ended meanwhile.
+  }
+}
+
+function cost(pid: number, before: Cpu): Cost {
+  const after = cpuOf(pid);
+  const threadSeconds = new Map<string, number>();
+  for (const [id, { name, seconds }] of after.threads) {
+    const spent = seconds - (before.threads.get(id)?.seconds ?? 0);
+    threadSeconds.set(name, (threadSeconds.get(name) ?? 0) + spent);
+  }
+  const cpuSeconds = after.seconds - before.seconds;
+  return { cpuSeconds, threadSeconds, peakBytes: peakBytes(pid) };
 }
 
 /** Of all cores since the machine started. */

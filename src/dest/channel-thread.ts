@@ -1,4 +1,5 @@
 import { takeSeat } from "../platform/spare-threads.js";
+import { nameThread } from "../platform/thread-name.js";
 import { Channel } from "./channel.js";
 import type { ChannelCommand, ChannelSeat } from "./channel-contract.js";
 import { rehearseRequests } from "./rehearsal.js";
@@ -7,6 +8,7 @@ import { rehearseRequests } from "./rehearsal.js";
 rehearseRequests();
 takeSeat((given, main) => {
   const seat = given as ChannelSeat;
+  nameThread(seat.channel);
   const channel = new Channel(seat, (report) => {
     main.postMessage(report);
   });

@@ -4,6 +4,7 @@ import { MigrationError } from "../failure.js";
 import { RawMemory } from "../memory/raw-memory.js";
 import type { GuestSpec } from "./guest.js";
 import type { GuestIdentity, IdentityTask } from "./identity.js";
+import { nameThread } from "../platform/thread-name.js";
 import { loadProgram } from "./load-program.js";
 
 /** Entry of the thread that hashes a guest's memory, so that the main thread never reads it. */
@@ -39,6 +40,7 @@ async function replay(spec: GuestSpec, operations: readonly number[]): Promise<G
   return digest(buffer, cpus);
 }
 
+nameThread("identity");
 const task = workerData as IdentityTask;
 try {
   const identity =

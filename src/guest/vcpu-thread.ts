@@ -1,6 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import { type Failure, MigrationError } from "../failure.js";
 import { takeSeat } from "../platform/spare-threads.js";
+import { nameThread } from "../platform/thread-name.js";
 import { loadProgram } from "./load-program.js";
 import { BadSetting } from "./program.js";
 import { rehearseFaults } from "./rehearsal.js";
@@ -9,8 +10,10 @@ import type { VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 
 /** Entry of a vCPU's thread: see vcpu-contract.ts. */
 rehearseFaults();
-takeSeat((seat, host) => {
-  void sit(seat as VcpuSeat, host);
+takeSeat((given, host) => {
+  const seat = given as VcpuSeat;
+  nameThread(`vcpu-${String(seat.vcpu)}`);
+  void sit(seat, host);
 });
 
 async function sit(seat: VcpuSeat, host: MessagePort): Promise<void> {

@@ -9,7 +9,8 @@ export function bitmapBytes(pageCount: number): number {
 export class PageBitmap {
   private constructor(
     readonly pageCount: number,
-    private readonly words: Int32Array,
+    /** 32 pages each, the first by the lowest bit. Loops here and below go over it themselves: a guest waits for some. */
+    readonly words: Int32Array,
   ) {}
 
   static empty(pageCount: number): PageBitmap {
@@ -61,6 +62,12 @@ export class PageBitmap {
     const { words } = this;
     for (let at = 0; at < words.length; at += 1) {
       let rest = words[at] ?? 0;
+      if (rest === -1) {
+        const first = at;
+        while (words[at + 1] === -1) at += 1;
+        table.fill(value, first * 32, (at + 1) * 32);
+        continue;
+      }
       while (rest !== 0) {
         table[at * 32 + 31 - Math.clz32(rest & -rest)] = value;
         rest &= rest - 1;
@@ -68,22 +75,10 @@ export class PageBitmap {
     }
   }
 
-  /** Calls `visit` with each word of 32 pages, from page 0 on. */
-  forEachWord(visit: (word: number, at: number) => void): void {
-    this.words.forEach(visit);
-  }
-
   /** Adds every page. */
   addAll(): void {
     this.words.forEach((_, at) => {
       this.words[at] = wordBits(0, Math.min(32, this.pageCount - at * 32));
-    });
-  }
-
-  /** Replaces each word of 32 pages by what `change` makes of it. */
-  mapWords(change: (word: number, at: number) => number): void {
-    this.words.forEach((word, at) => {
-      this.words[at] = change(word, at);
     });
   }
 
@@ -178,11 +173,12 @@ export class AtomicPageBitmap {
   /** Removes the pages of `other`; false when a page is in neither of the two sets, before. */
   subtract(other: PageBitmap): boolean {
     let covered = true;
-    other.forEachWord((theirs, at) => {
+    for (let at = 0; at < this.words.length; at += 1) {
+      const theirs = other.words[at]!;
       const ours = Atomics.and(this.words, at, ~theirs);
       const all = wordBits(0, Math.min(32, this.pageCount - at * 32));
       if (((ours | theirs) & all) !== all) covered = false;
-    });
+    }
     return covered;
   }
 
@@ -192,33 +188,36 @@ export class AtomicPageBitmap {
    */
   takeFrom(other: PageBitmap, except?: AtomicPageBitmap): number[] {
     const taken: number[] = [];
-    other.mapWords((theirs, at) => {
-      if (theirs === 0) return theirs;
+    for (let at = 0; at < this.words.length; at += 1) {
+      const theirs = other.words[at]!;
+      if (theirs === 0) continue;
       const kept = except === undefined ? 0 : Atomics.load(except.words, at);
       const found = theirs & Atomics.load(this.words, at) & ~kept;
       for (const bit of bits(found)) taken.push(at * 32 + bit);
-      return theirs & ~found;
-    });
+      other.words[at] = theirs & ~found;
+    }
     return taken;
   }
 
   /** Adds every page of this set to `other`. */
   addTo(other: PageBitmap): void {
-    other.mapWords((theirs, at) => theirs | Atomics.load(this.words, at));
+    for (let at = 0; at < this.words.length; at += 1) {
+      other.words[at]! |= Atomics.load(this.words, at);
+    }
   }
 
   /** Makes this equal to `other`. */
   assign(other: PageBitmap): void {
-    other.forEachWord((theirs, at) => {
-      Atomics.store(this.words, at, theirs);
-    });
+    for (let at = 0; at < this.words.length; at += 1) {
+      Atomics.store(this.words, at, other.words[at]!);
+    }
   }
 
   /** Makes this the complement of `other`. */
   setComplement(other: PageBitmap): void {
-    other.forEachWord((theirs, at) => {
-      Atomics.store(this.words, at, ~theirs);
-    });
+    for (let at = 0; at < this.words.length; at += 1) {
+      Atomics.store(this.words, at, ~other.words[at]!);
+    }
   }
 
   /** How many pages are in the set. */

@@ -27,7 +27,8 @@ export function isRamSize(ramBytes: number): boolean {
 }
 
 export function pageCountOf(ramBytes: number): number {
-  return ramBytes / PAGE_BYTES;
+  // Without the `| 0` V8 would keep the count of 2 GiB and more as a double, and compile every loop over pages twice.
+  return (ramBytes / PAGE_BYTES) | 0;
 }
 
 export function everyPage(ramBytes: number): PageRange {

@@ -1,5 +1,6 @@
 import { MigrationError } from "../failure.js";
 import { takeSeat } from "../platform/spare-threads.js";
+import { nameThread } from "../platform/thread-name.js";
 import { attach } from "../transport/attach.js";
 import { Channel } from "./channel.js";
 import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
@@ -9,6 +10,7 @@ import { rehearseRequests } from "./rehearsal.js";
 rehearseRequests();
 takeSeat((given, main) => {
   const seat = given as ChannelSeat;
+  nameThread(seat.channel);
   let channel: Channel | undefined;
 
   function report(message: ChannelReport): void {

@@ -60,3 +60,14 @@ test("a guest that stands still for long is told of all the same", (t) => {
   context.emitPhase(phase("inDoubt"));
   assert.deepEqual(told, ["sendingRest", "inDoubt"]);
 });
+
+test("the second stage is hushed, and no other", (t) => {
+  const { context, told } = contextOf(t);
+  for (const stage of [null, 1, 3] as const) {
+    context.enter(2);
+    context.emitPhase(phase("pausing"));
+    assert.deepEqual(told, []);
+    context.enter(stage);
+    assert.deepEqual(told.splice(0), ["pausing"]);
+  }
+});

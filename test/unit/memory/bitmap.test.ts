@@ -100,20 +100,35 @@ test("PageBitmap shows its words, and takes others for them", () => {
     fc.property(somePages, ([pageCount, pages]) => {
       const bitmap = bitmapOf(pageCount, pages);
       const seen: number[] = [];
-      bitmap.forEachWord((word, at) => {
+      bitmap.words.forEach((word, at) => {
         for (let bit = 0; bit < 32; bit += 1)
           if (((word >>> bit) & 1) === 1) seen.push(at * 32 + bit);
       });
       assert.deepEqual(seen, ascending(pages));
       const copy = PageBitmap.empty(pageCount);
-      bitmap.forEachWord((word, at) => {
+      bitmap.words.forEach((word, at) => {
         copy.addWord(at, word);
       });
       assert.deepEqual([...copy.pages()], ascending(pages));
-      bitmap.mapWords((word, at) => (at === 0 ? 0 : word));
+    }),
+  );
+});
+
+test("PageBitmap sets the entries of its pages in a table, and no others", () => {
+  // Stretches, so that whole words are full or empty as well.
+  const stretches = fc.array(fc.tuple(fc.nat(90), fc.boolean()), { minLength: 1, maxLength: 6 });
+  fc.assert(
+    fc.property(stretches, (runs) => {
+      const wanted = runs.flatMap(([length, isIn]) => Array<boolean>(length).fill(isIn));
+      const bitmap = PageBitmap.empty(wanted.length);
+      wanted.forEach((isIn, page) => {
+        if (isIn) bitmap.add(page);
+      });
+      const table = new Int32Array(wanted.length).fill(7);
+      bitmap.setInTable(table, 9);
       assert.deepEqual(
-        [...bitmap.pages()],
-        ascending(pages).filter((page) => page >= 32),
+        [...table],
+        wanted.map((isIn) => (isIn ? 9 : 7)),
       );
     }),
   );
