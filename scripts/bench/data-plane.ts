@@ -48,19 +48,13 @@ async function throughput(figures: Figures, runs: number): Promise<void> {
       rates.map((rate, index) => rate / (pump[index] ?? Number.NaN)),
     );
   }
-  figures.add(
-    row,
-    "source CPU",
-    "s/GiB",
-    all.map(({ source }) => source.cpuSeconds),
-  );
-  figures.add(
-    row,
-    "dest CPU",
-    "s/GiB",
-    all.map(({ dest }) => dest.cpuSeconds),
-  );
   for (const side of ["source", "dest"] as const) {
+    figures.add(
+      row,
+      `${side} CPU`,
+      "s/GiB",
+      all.map((run) => run[side].cpuSeconds),
+    );
     for (const thread of ["main", "bulk-0", "urgent", "vcpu-0", "rest"]) {
       figures.add(
         row,
@@ -69,19 +63,19 @@ async function throughput(figures: Figures, runs: number): Promise<void> {
         all.map((run) => run[side].threadSeconds.get(thread) ?? Number.NaN),
       );
     }
+    figures.add(
+      row,
+      `${side} memory beyond guest`,
+      "MiB",
+      all.map((run) => beyondGuest(run[side].peakBytes, GIB)),
+    );
+    figures.add(
+      row,
+      `${side}, Node.js's own file`,
+      "MiB",
+      all.map((run) => run[side].fileBytes / 2 ** 20),
+    );
   }
-  figures.add(
-    row,
-    "source memory beyond guest",
-    "MiB",
-    all.map(({ source }) => beyondGuest(source.peakBytes, GIB)),
-  );
-  figures.add(
-    row,
-    "dest memory beyond guest",
-    "MiB",
-    all.map(({ dest }) => beyondGuest(dest.peakBytes, GIB)),
-  );
 }
 
 async function otherSizes(figures: Figures, runs: number): Promise<void> {

@@ -32,6 +32,8 @@ export interface Cost {
   readonly threadSeconds: ReadonlyMap<string, number>;
   /** The most memory that the process ever held. */
   readonly peakBytes: number;
+  /** Of it, what is the file of Node.js and its libraries: all processes share that. */
+  readonly fileBytes: number;
 }
 
 /** Hosts that run; whatever ends this program ends them. */
@@ -182,7 +184,7 @@ function cost(pid: number, before: Cpu): Cost {
     threadSeconds.set(name, (threadSeconds.get(name) ?? 0) + spent);
   }
   const cpuSeconds = after.seconds - before.seconds;
-  return { cpuSeconds, threadSeconds, peakBytes: peakBytes(pid) };
+  return { cpuSeconds, threadSeconds, ...memoryOf(pid) };
 }
 
 /** Of all cores since the machine started. */
@@ -193,7 +195,9 @@ function coreTicks(): { readonly all: number; readonly stolen: number } {
   return { all: ticks.reduce((sum, count) => sum + count, 0), stolen: ticks[7] ?? 0 };
 }
 
-function peakBytes(pid: number): number {
+function memoryOf(pid: number): { readonly peakBytes: number; readonly fileBytes: number } {
   const status = readFileSync(`/proc/${String(pid)}/status`, "utf8");
-  return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
+  const bytes = (name: string) =>
+    Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? Number.NaN) * 1024;
+  return { peakBytes: bytes("VmHWM"), fileBytes: bytes("RssFile") };
 }

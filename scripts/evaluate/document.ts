@@ -174,7 +174,8 @@ function ablation(points: readonly PointResult[]): string[] {
     "## What each part of the method brings",
     "Each part off in turn. What follows from it, and what was removed for not paying, stands in the ADRs " +
       "[0008](adr/0008-deferral.md) (deferral), [0010](adr/0010-prepull.md) (prepull, unchanged pages) and " +
-      "[0021](adr/0021-ascending-push.md) (order of the push).",
+      "[0021](adr/0021-ascending-push.md) (order of the push). Where a round trip is named, the link is that much longer " +
+      "than loopback.",
     ablationTable(points),
   ];
 }

@@ -7,6 +7,7 @@ import type { EstimateRequest, MigrateRequest } from "../../src/host/service.js"
 import type { Report } from "../../src/protocol/report.js";
 import { backMemory } from "../bench/back-memory.js";
 import { type HostProcess, start } from "../bench/run.js";
+import { type DelayedLink, openDelayedLink } from "./delayed-link.js";
 import { BANDWIDTH, type Point, type Way } from "./plan.js";
 import type { PointResult, RunResult, WayResult } from "./results.js";
 import { recoveryMs } from "./statistics.js";
@@ -106,13 +107,17 @@ function binsOf({ throughput, times }: Report): WayResult["bins"] {
 
 /** Two hosts between which one guest goes back and forth, each time as a migration of its own. */
 class Pair {
+  /** To each host, where loopback itself is not the link. */
+  private readonly links = new Map<HostProcess, DelayedLink>();
+
   private constructor(
     private readonly folder: string,
     private here: HostProcess,
     private there: HostProcess,
   ) {}
 
-  static async open({ guest, settings, memoryBytes, vcpuCount }: Point): Promise<Pair> {
+  static async open({ roundTripMs, ...point }: Point): Promise<Pair> {
+    const { guest, settings, memoryBytes, vcpuCount } = point;
     const folder = mkdtempSync(join(tmpdir(), "tristage-evaluate-"));
     const listening = ["--listen", "127.0.0.1:0", "--state-dir"];
     const set = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
@@ -133,12 +138,20 @@ class Pair {
         here.until("guest", ({ state }) => state === "running"),
         there.until("listening"),
       ]);
+      if (roundTripMs > 0) await pair.lengthen(roundTripMs);
     } catch (error) {
       await pair.close();
       throw error;
     }
     await backMemory(memoryBytes);
     return pair;
+  }
+
+  private async lengthen(roundTripMs: number): Promise<void> {
+    for (const host of [this.here, this.there]) {
+      const { address } = await host.until("listening");
+      this.links.set(host, await openDelayedLink(address ?? "", roundTripMs));
+    }
   }
 
   async estimate(): Promise<EstimateEvent> {
@@ -166,6 +179,7 @@ class Pair {
   }
 
   async close(): Promise<void> {
+    for (const link of this.links.values()) link.close();
     await Promise.all([this.here.stop(), this.there.stop()]);
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -176,7 +190,7 @@ class Pair {
     request: Omit<MigrateRequest | EstimateRequest, "to">,
   ): Promise<object | string> {
     const { control } = await this.here.until("listening");
-    const { address } = await this.there.until("listening");
+    const { address } = this.links.get(this.there) ?? (await this.there.until("listening"));
     const response = await fetch(`http://${control}${path}`, {
       method: "POST",
       headers: { "content-type": "application/json" },

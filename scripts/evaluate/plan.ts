@@ -32,6 +32,8 @@ export interface Point {
   readonly guest: string;
   readonly settings: Readonly<Record<string, string>>;
   readonly vcpuCount: number;
+  /** Of the link between the hosts; 0 is loopback itself. */
+  readonly roundTripMs: number;
   readonly ways: readonly Way[];
 }
 
@@ -71,7 +73,9 @@ export function planOf(part: Part, quick: boolean): readonly Point[] {
         ways: [STOP_AND_COPY, PRE_COPY, POST_COPY, SHIPPED],
       }));
     case "ablation":
-      return [...SERVICES, WALKER].map((guest) => ({ part, ...guest(quick), ways: ABLATIONS }));
+      return [...SERVICES, WALKER, FAR_WALKERS].map((guest) => {
+        return { part, ...guest(quick), ways: ABLATIONS };
+      });
   }
 }
 
@@ -93,6 +97,7 @@ function memtester(memoryBytes: number, ratio: number): Point {
     guest: "memtester",
     settings: { share: "25%", fill: "100%", rate: pagesPerSecond(2 * ratio) },
     vcpuCount: 1,
+    roundTripMs: 0,
     ways: [PRE_COPY, POST_COPY, PAPER, SHIPPED],
   };
 }
@@ -107,6 +112,7 @@ function randomWriter(memoryBytes: number, ratio: number): Point {
     guest: "random-writer",
     settings: { "working-set": "50%", rate: pagesPerSecond(ratio) },
     vcpuCount: 1,
+    roundTripMs: 0,
     ways: [PRE_COPY, POST_COPY, SHIPPED],
   };
 }
@@ -116,7 +122,7 @@ type Service = Omit<Point, "part" | "ways">;
 function service(name: string, guest: string, settings: Point["settings"]) {
   return (quick: boolean): Service => {
     const memoryBytes = (quick ? 256 : 512) * MIB;
-    return { name, memoryBytes, ratio: null, guest, settings, vcpuCount: 1 };
+    return { name, memoryBytes, ratio: null, guest, settings, vcpuCount: 1, roundTripMs: 0 };
   };
 }
 
@@ -128,3 +134,11 @@ const SERVICES: readonly ((quick: boolean) => Service)[] = [
 
 /** Writes page after page: the guest that prepull is for. */
 const WALKER = service("sequential-writer", "sequential-writer", { rate: "20000pages/s" });
+
+/** Four walks at once, of which the push can follow one, where a fault takes long. */
+const FAR_WALKERS = (quick: boolean): Service => ({
+  ...WALKER(quick),
+  name: "sequential-writer, 4 vCPUs, 20 ms round trip",
+  vcpuCount: 4,
+  roundTripMs: 20,
+});

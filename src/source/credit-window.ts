@@ -7,10 +7,23 @@ const MOST_LIMIT_BYTES = 4 * 1024 * 1024;
 /** The link's rate is the best of this many samples: it forgets a good moment after that many. */
 const RATE_SAMPLES = 16;
 
+/** A frame under way. */
+interface Frame {
+  readonly sentMs: number;
+  readonly bytes: number;
+  /** What had been credited when it left. */
+  readonly creditedBefore: number;
+  /** It left a window behind it that was at least half full: a larger one would have been used. */
+  readonly wasFull: boolean;
+}
+
 /**
  * How many bytes may be under way on a channel in stage three: what the link carries in its shortest
  * delay, and a few milliseconds more. The window then keeps the link busy, and a requested page waits behind
  * little. (The idea of BBR, Cardwell et al., 2016: rate and delay are measured, and loss is not waited for.)
+ *
+ * What is measured can be no more than the window lets through. So a window that is used grows by what is credited,
+ * up to double in a round trip, until frames take clearly longer than the shortest delay: then there is a queue.
  *
  * Pure: told what is sent and credited, and when.
  */
@@ -19,8 +32,8 @@ export class CreditWindow {
   private limit = FIRST_LIMIT_BYTES;
   private leastDelayMs = Number.POSITIVE_INFINITY;
   private readonly rates: number[] = [];
-  /** Frames under way, oldest first: when each left, its bytes, and what had been credited by then. */
-  private readonly frames: { sentMs: number; bytes: number; creditedBefore: number }[] = [];
+  /** Oldest first. */
+  private readonly frames: Frame[] = [];
   private credited = 0;
 
   /** Bytes sent and not yet credited. */
@@ -39,7 +52,8 @@ export class CreditWindow {
 
   sent(bytes: number, nowMs: number): void {
     this.underWay += bytes;
-    this.frames.push({ sentMs: nowMs, bytes, creditedBefore: this.credited });
+    const wasFull = this.underWay * 2 >= this.limit;
+    this.frames.push({ sentMs: nowMs, bytes, creditedBefore: this.credited, wasFull });
   }
 
   /**
@@ -54,19 +68,23 @@ export class CreditWindow {
       left -= frame.bytes;
       this.underWay -= frame.bytes;
       this.credited += frame.bytes;
-      this.measure(nowMs - frame.sentMs, this.credited - frame.creditedBefore);
+      this.learn(frame, nowMs);
     }
     return true;
   }
 
-  /** While a frame was under way for `delayMs`, `bytes` were delivered, itself included. */
-  private measure(delayMs: number, bytes: number): void {
-    const delay = Math.max(delayMs, 0.01);
-    this.leastDelayMs = Math.min(this.leastDelayMs, delay);
-    this.rates.push(bytes / delay);
+  /** While the frame was under way, what was credited was delivered, itself included. */
+  private learn(frame: Frame, nowMs: number): void {
+    const delayMs = Math.max(nowMs - frame.sentMs, 0.01);
+    this.leastDelayMs = Math.min(this.leastDelayMs, delayMs);
+    this.rates.push((this.credited - frame.creditedBefore) / delayMs);
     if (this.rates.length > RATE_SAMPLES) this.rates.shift();
-    const bytesPerMs = Math.max(...this.rates);
-    const limit = bytesPerMs * (this.leastDelayMs + QUEUE_MS);
-    this.limit = Math.max(LEAST_LIMIT_BYTES, Math.min(limit, MOST_LIMIT_BYTES));
+    const byRate = Math.max(...this.rates) * (this.leastDelayMs + QUEUE_MS);
+    const hasQueue = delayMs > this.leastDelayMs * 1.5 + QUEUE_MS / 2;
+    const byGrowth = frame.wasFull && !hasQueue ? this.limit + frame.bytes : 0;
+    this.limit = Math.max(
+      LEAST_LIMIT_BYTES,
+      Math.min(Math.max(byRate, byGrowth), MOST_LIMIT_BYTES),
+    );
   }
 }

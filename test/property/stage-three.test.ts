@@ -131,27 +131,53 @@ test("CreditWindow refuses a credit for bytes that were not sent", () => {
   assert.equal(other.credit(101, 1), false);
 });
 
-test("CreditWindow settles at the link's rate times its delay and a few milliseconds", () => {
-  const bytesPerMs = 12_500; // 100 Mbit/s
-  const delayMs = 1;
+interface TestLink {
+  readonly bytesPerMs: number;
+  readonly delayMs: number;
+  readonly mostFrameBytes: number;
+}
+
+/** Keeps the window full over a link that queues; returns its limit after each credit. */
+function drive({ bytesPerMs, delayMs, mostFrameBytes }: TestLink, credits: number) {
   const window = new CreditWindow();
+  const limits: { readonly atMs: number; readonly bytes: number }[] = [];
+  const arrivals: { readonly atMs: number; readonly bytes: number }[] = [];
   let nowMs = 0;
   let linkFreeMs = 0;
-  const arrivals: { atMs: number; bytes: number }[] = [];
-  for (let round = 0; round < 2000; round += 1) {
+  for (let credit = 0; credit < credits; credit += 1) {
     while (window.isOpen) {
-      const bytes = 8192;
+      const bytes = Math.min(Math.floor(window.limitBytes / 2), mostFrameBytes);
       window.sent(bytes, nowMs);
       linkFreeMs = Math.max(linkFreeMs, nowMs) + bytes / bytesPerMs;
       arrivals.push({ atMs: linkFreeMs + delayMs, bytes });
     }
-    const next = arrivals.shift();
-    if (next === undefined) break;
-    nowMs = Math.max(nowMs, next.atMs);
-    assert.ok(window.credit(next.bytes, nowMs));
+    const { atMs, bytes } = arrivals.shift()!;
+    nowMs = Math.max(nowMs, atMs);
+    assert.ok(window.credit(bytes, nowMs));
+    limits.push({ atMs: nowMs, bytes: window.limitBytes });
   }
-  const queueMs = window.limitBytes / bytesPerMs;
-  assert.ok(queueMs > delayMs && queueMs < 10, `it queues ${queueMs.toFixed(1)} ms`);
+  return limits;
+}
+
+test("CreditWindow settles at the link's rate times its delay and a few milliseconds", () => {
+  const bytesPerMs = 12_500; // 100 Mbit/s
+  const delayMs = 1;
+  const settled = drive({ bytesPerMs, delayMs, mostFrameBytes: 8192 }, 4000).slice(2000);
+  for (const { bytes } of settled) {
+    const queueMs = bytes / bytesPerMs;
+    assert.ok(queueMs > delayMs && queueMs < 10, `it queues ${queueMs.toFixed(1)} ms`);
+  }
+});
+
+test("CreditWindow opens within a few round trips on a long link", () => {
+  for (const bytesPerMs of [12_500, 100_000]) {
+    const delayMs = 100;
+    const limits = drive({ bytesPerMs, delayMs, mostFrameBytes: 2 ** 20 }, 300);
+    const wanted = Math.min(bytesPerMs * delayMs, 4 * 2 ** 20);
+    const wide = limits.find(({ bytes }) => bytes >= wanted);
+    assert.ok(wide !== undefined, `it never opened at ${String(bytesPerMs)} bytes in 1 ms`);
+    assert.ok(wide.atMs < 15 * delayMs, `it took ${(wide.atMs / delayMs).toFixed(0)} round trips`);
+  }
 });
 
 test("PrepullWindow grows on a walk, strides on a stride, and stays shut for random faults", () => {
