@@ -4,7 +4,7 @@ const FIRST_LIMIT_BYTES = 256 * 1024;
 /** A window below a few pages would stop the link between credits. */
 const LEAST_LIMIT_BYTES = 32 * 1024;
 const MOST_LIMIT_BYTES = 4 * 1024 * 1024;
-/** The link's rate is the best of this many samples: it forgets a good moment after that many. */
+/** The link's rate is the best of this many samples of a full window: it forgets a good moment after that many. */
 const RATE_SAMPLES = 16;
 
 /** A frame under way. */
@@ -77,14 +77,17 @@ export class CreditWindow {
   private learn(frame: Frame, nowMs: number): void {
     const delayMs = Math.max(nowMs - frame.sentMs, 0.01);
     this.leastDelayMs = Math.min(this.leastDelayMs, delayMs);
-    this.rates.push((this.credited - frame.creditedBefore) / delayMs);
-    if (this.rates.length > RATE_SAMPLES) this.rates.shift();
-    const byRate = Math.max(...this.rates) * (this.leastDelayMs + QUEUE_MS);
+    const rate = (this.credited - frame.creditedBefore) / delayMs;
+    if (frame.wasFull) {
+      this.rates.push(rate);
+      if (this.rates.length > RATE_SAMPLES) this.rates.shift();
+    }
+    const byRate = Math.max(rate, ...this.rates) * (this.leastDelayMs + QUEUE_MS);
     const hasQueue = delayMs > this.leastDelayMs * 1.5 + QUEUE_MS / 2;
     const byGrowth = frame.wasFull && !hasQueue ? this.limit + frame.bytes : 0;
-    this.limit = Math.max(
-      LEAST_LIMIT_BYTES,
-      Math.min(Math.max(byRate, byGrowth), MOST_LIMIT_BYTES),
-    );
+    // That little was sent says nothing against the window.
+    const before = frame.wasFull ? 0 : this.limit;
+    const limit = Math.max(byRate, byGrowth, before);
+    this.limit = Math.max(LEAST_LIMIT_BYTES, Math.min(limit, MOST_LIMIT_BYTES));
   }
 }

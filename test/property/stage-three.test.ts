@@ -169,6 +169,16 @@ test("CreditWindow settles at the link's rate times its delay and a few millisec
   }
 });
 
+test("CreditWindow does not shrink while little is sent", () => {
+  const window = new CreditWindow();
+  const before = window.limitBytes;
+  for (let fault = 0; fault < 100; fault += 1) {
+    window.sent(4200, fault * 30);
+    assert.ok(window.credit(4200, fault * 30 + 20));
+    assert.equal(window.limitBytes, before);
+  }
+});
+
 test("CreditWindow opens within a few round trips on a long link", () => {
   for (const bytesPerMs of [12_500, 100_000]) {
     const delayMs = 100;

@@ -7,7 +7,7 @@ import { WorkingSet } from "../../../../src/source/estimate/working-set.js";
 /** A link that carries 1000 pages a second with all that belongs to them: a page takes a millisecond. */
 const PAGE_A_MS = 4108 * 1000;
 /** Pauses and connections of every prediction, without a round trip. */
-const HANDOVER_MS = 10;
+const HANDOVER_MS = 6;
 const SETUP_MS = 100;
 
 function model(
@@ -42,12 +42,22 @@ test("prediction for a guest that writes nothing: every page once, and one pause
   }
 });
 
-test("prediction of the pause has half a round trip in it, and of the total what greets", () => {
-  const [far, close] = [model([], { roundTripMs: 100 }), model([])].map((it) =>
-    of("post-copy", it),
-  );
-  near(far!.downtimeMs - close!.downtimeMs, 50);
-  near(far!.totalMs - close!.totalMs, 450);
+test("prediction has half a round trip in the pause, a whole one where pages are missing, and four outside it", () => {
+  const rewriter = [
+    [1, 400],
+    [10_000, 400],
+  ] as const;
+  for (const [algorithm, counts, pauseMs] of [
+    ["pre-copy", [], 50],
+    ["three-stage", [], 50],
+    ["three-stage", rewriter, 150],
+    ["post-copy", [], 150],
+  ] as const) {
+    const close = of(algorithm, model(counts));
+    const far = of(algorithm, model(counts, { roundTripMs: 100 }));
+    near(far.downtimeMs - close.downtimeMs, pauseMs);
+    near(far.totalMs - close.totalMs, pauseMs + 400);
+  }
 });
 
 test("prediction for twice the bandwidth is half the time of the pages", () => {
