@@ -84,10 +84,9 @@ export class CreditWindow {
     }
     const byRate = Math.max(rate, ...this.rates) * (this.leastDelayMs + QUEUE_MS);
     const hasQueue = delayMs > this.leastDelayMs * 1.5 + QUEUE_MS / 2;
-    const byGrowth = frame.wasFull && !hasQueue ? this.limit + frame.bytes : 0;
+    const grown = hasQueue ? 0 : this.limit + frame.bytes;
     // That little was sent says nothing against the window.
-    const before = frame.wasFull ? 0 : this.limit;
-    const limit = Math.max(byRate, byGrowth, before);
+    const limit = Math.max(byRate, frame.wasFull ? grown : this.limit);
     this.limit = Math.max(LEAST_LIMIT_BYTES, Math.min(limit, MOST_LIMIT_BYTES));
   }
 }
