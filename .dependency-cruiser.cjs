@@ -11,9 +11,12 @@
 /** Files that every layer may use. */
 const GROUND = "^src/(failure|clock|units)\\.ts$";
 
-/** `from` may import of our own files only itself, the ground, and `layers`. */
-function layer(from, layers, comment) {
-  const own = [from, ...layers].map((name) => `^src/${name}/`);
+/** How a vCPU asks for a page that is missing: all that a guest knows of migration. */
+const FAULT_LINES = "^src/transport/fault-lines\\.ts$";
+
+/** `from` may import of our own files only itself, the ground, `layers`, and `files`. */
+function layer(from, layers, comment, files = []) {
+  const own = [...[from, ...layers].map((name) => `^src/${name}/`), ...files];
   return {
     name: `${from}-below`,
     comment,
@@ -39,7 +42,8 @@ module.exports = {
     layer(
       "guest",
       ["memory", "platform"],
-      "A guest runs on memory, and does not know that it migrates.",
+      "A guest runs on memory. Of migration it knows only how to ask for a page that is missing.",
+      [FAULT_LINES],
     ),
     layer(
       "source",

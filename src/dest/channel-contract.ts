@@ -1,4 +1,3 @@
-import type { MessagePort } from "node:worker_threads";
 import type { Failure } from "../failure.js";
 import type { RamHandle } from "../memory/ram.js";
 import type { ArrivalTablesHandle } from "./arrival-tables.js";
@@ -11,11 +10,11 @@ export interface ChannelSeat {
 }
 
 /** Main thread to channel. */
-export type ChannelCommand =
+export interface ChannelCommand {
+  readonly type: "open";
   /** The source has connected the channel, on this descriptor: see transport/hand-over.ts. */
-  | { readonly type: "open"; readonly fd: number }
-  /** To the urgent channel, once it is open: page indexes to ask for come in at these ports, one a vCPU. */
-  | { readonly type: "faultLines"; readonly doorbells: readonly MessagePort[] };
+  readonly fd: number;
+}
 
 /** Channel to main thread. */
 export type ChannelReport =

@@ -1,7 +1,8 @@
-import type { MessagePort, Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { type Failure, MigrationError } from "../failure.js";
 import type { RamHandle } from "../memory/ram.js";
 import { startThread } from "../platform/spare-threads.js";
+import { FaultLines } from "../transport/fault-lines.js";
 import type { ArrivalTablesHandle } from "./arrival-tables.js";
 import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
 
@@ -15,43 +16,46 @@ export interface ChannelListener {
 }
 
 /**
- * The data connections of one incoming migration, each in its thread. The threads start at once, so that
- * they are there when the source connects.
+ * The data connections of one incoming migration: channels, each in its thread, and a fault line for each vCPU. The
+ * threads start at once, so that they are there when the source connects.
  */
 export class ChannelSet {
   private readonly threads: ReadonlyMap<string, Worker>;
+  /** How the vCPUs ask for pages. */
+  readonly faultLines: FaultLines;
+  private readonly lineNames: readonly string[];
   private readonly taken = new Set<string>();
-  private doorbells: readonly MessagePort[] = [];
 
   constructor(
     bulkCount: number,
+    vcpuCount: number,
     private readonly seat: { readonly ram: RamHandle; readonly tables: ArrivalTablesHandle },
     private readonly listener: ChannelListener,
   ) {
     const names = Array.from({ length: bulkCount }, (_, index) => `bulk-${String(index)}`);
     this.threads = new Map([...names, "urgent"].map((name) => [name, this.start(name)]));
+    this.faultLines = new FaultLines(vcpuCount);
+    this.lineNames = Array.from({ length: vcpuCount }, (_, vcpu) => `fault-${String(vcpu)}`);
   }
 
   /** Throws CHANNEL_UNKNOWN or CHANNEL_TAKEN. */
   check(channel: string): void {
-    if (!this.threads.has(channel)) throw new MigrationError({ code: "CHANNEL_UNKNOWN", channel });
+    const isKnown = this.threads.has(channel) || this.lineNames.includes(channel);
+    if (!isKnown) throw new MigrationError({ code: "CHANNEL_UNKNOWN", channel });
     if (this.taken.has(channel)) throw new MigrationError({ code: "CHANNEL_TAKEN", channel });
   }
 
-  /** Gives descriptor `fd` to the thread of a channel that passed `check`. */
+  /** Gives descriptor `fd` to whoever a channel that passed `check` belongs to. */
   adopt(channel: string, fd: number): void {
     this.taken.add(channel);
-    this.tell(channel, { type: "open", fd });
-    this.connectFaultLines();
-  }
-
-  /** The vCPUs ask for pages at these ports: one a vCPU. */
-  listenTo(doorbells: readonly MessagePort[]): void {
-    this.doorbells = doorbells;
-    this.connectFaultLines();
+    const command: ChannelCommand = { type: "open", fd };
+    const thread = this.threads.get(channel);
+    if (thread === undefined) this.faultLines.open(this.lineNames.indexOf(channel), fd);
+    else thread.postMessage(command);
   }
 
   async close(): Promise<void> {
+    this.faultLines.close();
     await Promise.all(
       [...this.threads.values()].map((worker) => {
         worker.removeAllListeners();
@@ -71,21 +75,5 @@ export class ChannelSet {
       this.listener.failed({ code: "THREAD_DIED", thread: channel, cause: error.message });
     });
     return worker;
-  }
-
-  private tell(
-    channel: string,
-    command: ChannelCommand,
-    transfer: readonly MessagePort[] = [],
-  ): void {
-    this.threads.get(channel)?.postMessage(command, transfer);
-  }
-
-  /** Once there are both an urgent channel and vCPUs. */
-  private connectFaultLines(): void {
-    const { doorbells } = this;
-    if (!this.taken.has("urgent") || doorbells.length === 0) return;
-    this.doorbells = [];
-    this.tell("urgent", { type: "faultLines", doorbells }, doorbells);
   }
 }

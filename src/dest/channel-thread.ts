@@ -13,6 +13,6 @@ takeSeat((given, main) => {
     main.postMessage(report);
   });
   main.on("message", (command: ChannelCommand) => {
-    channel.obey(command);
+    channel.open(command.fd);
   });
 });

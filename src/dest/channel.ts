@@ -1,20 +1,18 @@
 import type net from "node:net";
 import { type Failure, MigrationError } from "../failure.js";
 import { GuestRam } from "../memory/ram.js";
-import { VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import { nextSequence } from "../protocol/frame.js";
-import { encodeWords, FRAME_TYPES } from "../protocol/pages.js";
-import { FIRST_DATA_SEQUENCE } from "../transport/attach.js";
+import { encodeWords, FIRST_DATA_SEQUENCE, FRAME_TYPES } from "../protocol/pages.js";
 import { GatheringSink } from "../transport/gathering-sink.js";
 import { openInPlace } from "../transport/in-place.js";
 import { Arrival } from "./arrival.js";
 import { ArrivalTables } from "./arrival-tables.js";
-import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
+import type { ChannelReport, ChannelSeat } from "./channel-contract.js";
 import { PageReceiver } from "./page-receiver.js";
 
 /**
- * A data connection of the destination: takes pages, and answers with what the source must know. Bulk and
- * urgent channels are alike; the urgent one also listens to the vCPUs' faults.
+ * A data connection of the destination: takes pages, and answers with what the source must know. The urgent channel
+ * has no window, so it grants no credit.
  */
 export class Channel {
   private readonly ram: GuestRam;
@@ -37,7 +35,7 @@ export class Channel {
         this.send(FRAME_TYPES.TORN, pages);
       },
       credit: (bytes) => {
-        this.send(FRAME_TYPES.CREDIT, [bytes]);
+        if (!this.isUrgent) this.send(FRAME_TYPES.CREDIT, [bytes]);
       },
       barrierPassed: (pass) => {
         this.send(FRAME_TYPES.BARRIER_PASSED, [pass]);
@@ -52,21 +50,8 @@ export class Channel {
     this.receiver = new PageReceiver(arrival, FIRST_DATA_SEQUENCE);
   }
 
-  obey(command: ChannelCommand): void {
-    if (command.type === "open") {
-      this.open(command.fd);
-      return;
-    }
-    command.doorbells.forEach((doorbell, vcpu) => {
-      const hitsAt = vcpuWords(vcpu) + VCPU_WORDS.PREPULL_HITS;
-      doorbell.on("message", (page: number) => {
-        const hits = Atomics.load(this.ram.words, hitsAt);
-        this.send(FRAME_TYPES.REQUEST, [page, 0, vcpu, hits]);
-      });
-    });
-  }
-
-  private open(fd: number): void {
+  /** The source has connected it, on this descriptor. */
+  open(fd: number): void {
     const places = {
       next: () => (this.ended ? this.discard : this.receiver.next()),
       filled: (byteCount: number) => {

@@ -1,9 +1,7 @@
-import { MessageChannel } from "node:worker_threads";
 import type { Clock } from "../clock.js";
 import { type Failure, failureOf } from "../failure.js";
 import { Guest, type GuestSpec } from "../guest/guest.js";
 import { BIN_MS, type ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
-import type { FaultLine } from "../guest/vcpu-contract.js";
 import type { GuestRam } from "../memory/ram.js";
 import { type Message, type MessageBody, peerFailure } from "../protocol/messages.js";
 import type { StageProgress } from "../protocol/progress.js";
@@ -67,6 +65,7 @@ export class Incoming {
     this.progressTimer.unref();
     this.channels = new ChannelSet(
       hello.channels,
+      spec.vcpuCount,
       { ram: ram.handle, tables: this.tables.handle },
       {
         whole: () => void this.finishIfWhole(),
@@ -189,16 +188,14 @@ export class Incoming {
   }
 
   private async startVcpus(): Promise<void> {
-    const bells = Array.from({ length: this.spec.vcpuCount }, () => new MessageChannel());
     const { requested, prepulled } = this.tables.handle;
-    const lines = bells.map(({ port2 }): FaultLine => ({ doorbell: port2, requested, prepulled }));
     const guest = await Guest.create(
       this.spec,
       this.ram,
       (failure) => {
         this.loseGuest(failure);
       },
-      lines,
+      { lines: this.channels.faultLines.words, requested, prepulled },
     );
     if (this.phase.name === "ended") {
       // The source left meanwhile, and `free` found no guest.
@@ -207,7 +204,6 @@ export class Incoming {
     }
     this.guest = guest;
     rehearse();
-    this.channels.listenTo(bells.map(({ port1 }) => port1));
     this.host.journal("prepared");
     this.happen({ type: "prepared" });
   }

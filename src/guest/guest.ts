@@ -6,7 +6,7 @@ import type { GuestRam } from "../memory/ram.js";
 import { GUEST_WORDS, QUIESCENT, VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import { startThread } from "../platform/spare-threads.js";
 import type { GuestOptions } from "./program.js";
-import type { FaultLine, VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
+import type { FaultTables, VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 
 /** What a guest is, on whichever host it stands. */
 export interface GuestSpec {
@@ -58,7 +58,7 @@ export class Guest {
   private constructor(
     readonly spec: GuestSpec,
     readonly ram: GuestRam,
-    faultLines: readonly FaultLine[],
+    faults: FaultTables | null,
     private readonly failed: (failure: Failure) => void,
   ) {
     this.vcpus = Array.from({ length: spec.vcpuCount }, (_, vcpu) => {
@@ -68,7 +68,7 @@ export class Guest {
         program: spec.program,
         programSha256: spec.programSha256,
         options: spec.options,
-        faults: faultLines[vcpu] ?? null,
+        faults,
         latencyUs: this.latencyUs,
       };
       return new VcpuThread(seat, (failure) => {
@@ -80,17 +80,17 @@ export class Guest {
 
   /**
    * Starts the threads and resolves when each has loaded the program. `failed` hears of the first vCPU of
-   * the guest that throws or dies after that. `faultLines` has one for each vCPU of a guest that is to arrive.
+   * the guest that throws or dies after that. A guest that is to arrive needs `faults`.
    * Rejects with what `loadProgram` throws, or GUEST_SETTING.
    */
   static async create(
     spec: GuestSpec,
     ram: GuestRam,
     failed: (failure: Failure) => void,
-    faultLines: readonly FaultLine[] = [],
+    faults: FaultTables | null = null,
   ): Promise<Guest> {
     let isReady = false;
-    const guest = new Guest(spec, ram, faultLines, (failure) => {
+    const guest = new Guest(spec, ram, faults, (failure) => {
       if (isReady) failed(failure);
     });
     try {
@@ -270,7 +270,7 @@ class VcpuThread {
     seat: VcpuSeat,
     private readonly failed: (failure: Failure) => void,
   ) {
-    this.worker = startThread(VCPU_ENTRY, seat, seat.faults === null ? [] : [seat.faults.doorbell]);
+    this.worker = startThread(VCPU_ENTRY, seat);
     this.worker.on("message", (report: VcpuReport) => {
       this.take(report);
     });

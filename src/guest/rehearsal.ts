@@ -1,10 +1,12 @@
+import { openSync } from "node:fs";
+import { devNull } from "node:os";
 import { createHistogram } from "node:perf_hooks";
-import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { AtomicPageBitmap } from "../memory/bitmap.js";
 import { PAGE_BYTES, RAM_GRAIN_BYTES } from "../memory/geometry.js";
 import { GuestRam } from "../memory/ram.js";
 import { ABSENT } from "../memory/words.js";
 import type { GuestProgram } from "./program.js";
+import { FaultLine, FaultLines } from "../transport/fault-lines.js";
 import { Vcpu } from "./vcpu.js";
 
 /** Enough for the compiler to take the path of a fault seriously. */
@@ -17,14 +19,15 @@ const FAULTS = 400;
 export function rehearseFaults(): void {
   const ram = GuestRam.allocate(RAM_GRAIN_BYTES, 1);
   const requested = AtomicPageBitmap.create(ram.pageCount);
-  const { port1 } = new MessageChannel();
+  const lines = new FaultLines(1);
+  lines.open(0, openSync(devNull, "w"));
   // Brings the page before the vCPU sleeps.
-  const doorbell = {
-    postMessage(page: number) {
-      port1.postMessage(page);
+  const line = new (class extends FaultLine {
+    override request(page: number, hits: number): void {
+      super.request(page, hits);
       ram.arrived.claim(page);
-    },
-  };
+    }
+  })(lines.words, 0);
   const end = new Error("the rehearsal is over");
   let faults = 0;
   const program: GuestProgram = {
@@ -50,16 +53,16 @@ export function rehearseFaults(): void {
     programSha256: null,
     options: {},
     faults: {
-      doorbell: doorbell as unknown as MessagePort,
+      lines: lines.words,
       requested: requested.buffer,
       prepulled: AtomicPageBitmap.create(ram.pageCount).buffer,
     },
     latencyUs: createHistogram(),
   };
   try {
-    new Vcpu(seat, program, () => undefined).run({}, 0);
+    new Vcpu(seat, program, () => undefined, line).run({}, 0);
   } catch (error) {
     if (error !== end) throw error;
   }
-  port1.close();
+  lines.close();
 }

@@ -1,5 +1,4 @@
 import type { RecordableHistogram } from "node:perf_hooks";
-import type { MessagePort } from "node:worker_threads";
 import type { Failure } from "../failure.js";
 import type { RamHandle } from "../memory/ram.js";
 import type { GuestOptions } from "./program.js";
@@ -13,16 +12,16 @@ export interface VcpuSeat {
   /** What the program's file must be; null for a built-in. */
   readonly programSha256: string | null;
   readonly options: GuestOptions;
-  /** Where page faults are told; null for a guest that was born here. */
-  readonly faults: FaultLine | null;
+  /** How missing pages are asked for; null for a guest that was born here. */
+  readonly faults: FaultTables | null;
   /** Microseconds that each fault took; shared by all vCPUs of the guest. */
   readonly latencyUs: RecordableHistogram;
 }
 
-/** How a vCPU asks for a missing page. */
-export interface FaultLine {
-  /** Takes page indexes; the urgent thread listens. */
-  readonly doorbell: MessagePort;
+/** What the vCPUs of a guest share to ask for missing pages. */
+export interface FaultTables {
+  /** See transport/fault-lines.ts. */
+  readonly lines: SharedArrayBuffer;
   /** Bitmap of pages asked for already, so that equal requests merge. */
   readonly requested: SharedArrayBuffer;
   /** Bitmap of pages that came along with another, and that no vCPU has touched yet. */

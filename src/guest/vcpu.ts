@@ -4,6 +4,7 @@ import { AtomicPageBitmap } from "../memory/bitmap.js";
 import { EpochMember } from "../memory/epoch.js";
 import { GuestRam } from "../memory/ram.js";
 import { TrackedMemory, type VcpuWaits } from "../memory/tracked-memory.js";
+import { FaultLine } from "../transport/fault-lines.js";
 import { isPause, VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import { Pacer } from "./pacer.js";
 import type { GuestProgram } from "./program.js";
@@ -13,6 +14,8 @@ import type { VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 /** Safepoints lie this far apart: often enough for a short pause, rarely enough to cost nothing. */
 const SLICE_MS = 0.1;
 const MAX_SLICE_OPERATIONS = 1 << 24;
+/** A request that has not left is tried again this often, while the page may come unasked. */
+const RETRY_MS = 1;
 /** A guest that sleeps on a futex of its own looks this often whether the host wants it. */
 const FUTEX_SLICE_MS = 1;
 
@@ -32,6 +35,7 @@ export class Vcpu implements VcpuWaits {
     private readonly seat: VcpuSeat,
     private readonly program: GuestProgram,
     private readonly report: (report: VcpuReport) => void,
+    private readonly line = faultLineOf(seat),
   ) {
     this.ram = new GuestRam(seat.ram);
     this.words = this.ram.words;
@@ -102,14 +106,27 @@ export class Vcpu implements VcpuWaits {
     // Dekker again: we announce what we wait for, then look at the bitmap; who brings the page sets its
     // bit, then looks for the announcement. So one of the two sees the other, and no wake-up is lost.
     Atomics.store(this.words, at, page + 1);
-    if (this.requested?.claim(page) === true) this.seat.faults?.doorbell.postMessage(page);
+    if (this.requested?.claim(page) === true) this.line?.request(page, this.prepullHits());
+    const hasLeft = this.line?.flush();
     this.epoch.quiesce();
+    if (hasLeft === false) this.insist(page, at);
     while (!this.ram.arrived.has(page)) Atomics.wait(this.words, at, page + 1);
     this.epoch.rejoin();
     Atomics.store(this.words, at, 0);
     const us = Math.max(1, Math.round((monotonicClock.nowMs() - startMs) * 1000));
     Atomics.add(this.words, this.base + VCPU_WORDS.BLOCKED_US, us);
     this.seat.latencyUs.record(us);
+  }
+
+  /** Until the request for `page` has left or the page is here. */
+  private insist(page: number, at: number): void {
+    while (!this.ram.arrived.has(page) && this.line?.flush() === false) {
+      Atomics.wait(this.words, at, page + 1, RETRY_MS);
+    }
+  }
+
+  private prepullHits(): number {
+    return Atomics.load(this.words, this.base + VCPU_WORDS.PREPULL_HITS);
   }
 
   foundPage(page: number): void {
@@ -156,6 +173,10 @@ export class Vcpu implements VcpuWaits {
   private request(): number {
     return Atomics.load(this.words, this.base + VCPU_WORDS.REQUEST);
   }
+}
+
+function faultLineOf({ faults, vcpu }: VcpuSeat): FaultLine | undefined {
+  return faults === null ? undefined : new FaultLine(faults.lines, vcpu);
 }
 
 /** What `step` returned; throws where that is no number of operations, which a module may well do. */

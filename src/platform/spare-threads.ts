@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { parentPort, type MessagePort, type Transferable, Worker } from "node:worker_threads";
+import { parentPort, type MessagePort, Worker } from "node:worker_threads";
 
 interface Spare {
   readonly worker: Worker;
@@ -18,7 +18,7 @@ const spares = new Map<string, Spare[]>();
 export function keepSpares(entry: URL, count: number): void {
   const waiting = sparesOf(entry);
   while (waiting.length < count) {
-    const worker = new Worker(entry);
+    const worker = newWorker(entry);
     worker.unref();
     const forget = () => {
       const at = waiting.findIndex((spare) => spare.worker === worker);
@@ -43,13 +43,9 @@ export async function dropSpares(entry: URL): Promise<void> {
 }
 
 /** A thread that runs `entry` from this seat on: a spare one if there is any. */
-export function startThread(
-  entry: URL,
-  seat: object,
-  transfer: readonly Transferable[] = [],
-): Worker {
-  const worker = takeSpare(entry) ?? new Worker(entry);
-  worker.postMessage(seat, transfer);
+export function startThread(entry: URL, seat: object): Worker {
+  const worker = takeSpare(entry) ?? newWorker(entry);
+  worker.postMessage(seat);
   return worker;
 }
 
@@ -63,6 +59,11 @@ export function takeSeat(sit: (seat: unknown, main: MessagePort) => void): void 
   main.once("message", (seat: unknown) => {
     sit(seat, main);
   });
+}
+
+function newWorker(entry: URL): Worker {
+  // Threads are given descriptors that others have opened; Node.js would warn where one closes such a descriptor.
+  return new Worker(entry, { trackUnmanagedFds: false });
 }
 
 function takeSpare(entry: URL): Worker | undefined {

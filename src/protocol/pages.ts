@@ -35,6 +35,9 @@ export const FRAME_TYPES = {
   ATTACHED: 0xc4,
 } as const;
 
+/** Frames 0 of both directions are spent on `attach` and `ATTACHED`. */
+export const FIRST_DATA_SEQUENCE = 1;
+
 /** What brings a page: a pass before the switchover, or push, prepull or pull after it. */
 export const PURPOSE = { PASS: 0, PUSH: 1, PREPULL: 2, PULL: 3 } as const;
 export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE];

@@ -2,6 +2,7 @@ import type { Failure } from "../failure.js";
 import type { RamHandle } from "../memory/ram.js";
 import type { Frame } from "../protocol/frame.js";
 import type { Address } from "../transport/address.js";
+import type { Application } from "../transport/attach.js";
 import type { EpochOpening } from "./epoch-history.js";
 import type { MigrationTablesHandle } from "./migration-tables.js";
 import type { Tuning } from "./tuning.js";
@@ -11,8 +12,8 @@ export interface ChannelSeat {
   /** `bulk-0`, `bulk-1`, … or `urgent`. */
   readonly channel: string;
   readonly to: Address;
-  /** The `attach` message. */
-  readonly greeting: Uint8Array<ArrayBuffer>;
+  /** Its own connection, and of the urgent channel also the fault lines, `fault-0` and so on, one a vCPU. */
+  readonly connections: readonly [own: Application, ...lines: Application[]];
   readonly ram: RamHandle;
   readonly tables: MigrationTablesHandle;
   /** Bytes per second over all channels; undefined is unlimited. */

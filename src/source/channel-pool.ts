@@ -102,14 +102,18 @@ export class ChannelPool {
 
   constructor(
     bulkCount: number,
-    seat: Omit<ChannelSeat, "channel" | "greeting">,
+    vcpuCount: number,
+    seat: Omit<ChannelSeat, "channel" | "connections">,
     greetingOf: (channel: string) => Uint8Array<ArrayBuffer>,
     listener: ChannelListener,
   ) {
-    const thread = (channel: string) =>
-      new ChannelThread({ ...seat, channel, greeting: greetingOf(channel) }, listener);
-    this.bulk = Array.from({ length: bulkCount }, (_, index) => thread(`bulk-${String(index)}`));
-    this.urgent = thread("urgent");
+    const apply = (channel: string) => ({ channel, greeting: greetingOf(channel) });
+    const thread = (channel: string, lines: readonly string[]) => {
+      const connections = [apply(channel), ...lines.map(apply)] as const;
+      return new ChannelThread({ ...seat, channel, connections }, listener);
+    };
+    this.bulk = numbered("bulk", bulkCount).map((channel) => thread(channel, []));
+    this.urgent = thread("urgent", numbered("fault", vcpuCount));
   }
 
   /** Connects every channel. Rejects as `attach` does, or with PEER_FAILED. */
@@ -136,4 +140,8 @@ export class ChannelPool {
   async close(): Promise<void> {
     await Promise.all([...this.bulk, this.urgent].map((channel) => channel.terminate()));
   }
+}
+
+function numbered(name: string, count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) => `${name}-${String(index)}`);
 }

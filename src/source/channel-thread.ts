@@ -1,7 +1,7 @@
 import { MigrationError } from "../failure.js";
 import { takeSeat } from "../platform/spare-threads.js";
 import { nameThread } from "../platform/thread-name.js";
-import { attach } from "../transport/attach.js";
+import { attach, Refused } from "../transport/attach.js";
 import { Channel } from "./channel.js";
 import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
 import { rehearseRequests } from "./rehearsal.js";
@@ -19,16 +19,14 @@ takeSeat((given, main) => {
 
   async function connect(): Promise<void> {
     try {
-      const attachment = await attach(seat.to, seat.channel, seat.greeting);
-      if ("refusal" in attachment) {
-        report({ type: "refused", frame: attachment.refusal });
-        return;
-      }
-      channel = new Channel(seat, attachment.socket, attachment.decoder, report);
+      const attached = await Promise.all(seat.connections.map((it) => attach(seat.to, it)));
+      const [own, ...faultLines] = attached;
+      channel = new Channel(seat, own!, faultLines, report);
       report({ type: "attached" });
     } catch (error) {
-      if (!(error instanceof MigrationError)) throw error;
-      report({ type: "failed", failure: error.failure });
+      if (error instanceof Refused) report({ type: "refused", frame: error.frame });
+      else if (error instanceof MigrationError) report({ type: "failed", failure: error.failure });
+      else throw error;
     }
   }
 

@@ -1,11 +1,10 @@
-import type net from "node:net";
 import { type Clock, monotonicClock } from "../clock.js";
 import { MigrationError } from "../failure.js";
 import { GuestRam } from "../memory/ram.js";
-import { type Frame, type FrameDecoder, malformed } from "../protocol/frame.js";
+import { type Frame, malformed } from "../protocol/frame.js";
 import { MAX_TORN_PAGES } from "../protocol/limits.js";
-import { decodeWords, FRAME_TYPES, PURPOSE } from "../protocol/pages.js";
-import { FIRST_DATA_SEQUENCE } from "../transport/attach.js";
+import { decodeWords, FIRST_DATA_SEQUENCE, FRAME_TYPES, PURPOSE } from "../protocol/pages.js";
+import type { Attached } from "../transport/attach.js";
 import type {
   ChannelCommand,
   ChannelReport,
@@ -20,7 +19,10 @@ import { PushOrder } from "./push-order.js";
 import { RateLimit } from "./rate-limit.js";
 import { Round } from "./round.js";
 
-/** A data connection of the source, bulk or urgent: sends what it is told to, answers requests. */
+/**
+ * A data connection of the source, bulk or urgent: sends what it is told to, answers requests. The urgent channel also
+ * hears the vCPUs' fault lines, and answers on its own connection.
+ */
 export class Channel {
   private readonly clock: Clock = monotonicClock;
   private readonly ram: GuestRam;
@@ -36,8 +38,8 @@ export class Channel {
 
   constructor(
     private readonly seat: ChannelSeat,
-    socket: net.Socket,
-    decoder: FrameDecoder,
+    own: Attached,
+    faultLines: readonly Attached[],
     private readonly report: (report: ChannelReport) => void,
   ) {
     this.isUrgent = seat.channel === "urgent";
@@ -48,13 +50,20 @@ export class Channel {
     this.sender = new PageSender(
       this.ram,
       this.tables,
-      socket,
+      own.socket,
       counter,
       FIRST_DATA_SEQUENCE,
       seat.tuning.checksums,
     );
     this.order = new PushOrder(this.tables);
-    this.listen(socket, decoder);
+    this.listen(own, (frame) => {
+      this.take(frame);
+    });
+    for (const line of faultLines) {
+      this.listen(line, (frame) => {
+        this.takeRequest(frame);
+      });
+    }
   }
 
   obey(command: Exclude<ChannelCommand, { type: "connect" }>): void {
@@ -87,11 +96,14 @@ export class Channel {
     return this.drain;
   }
 
-  private listen(socket: net.Socket, decoder: FrameDecoder): void {
+  private listen({ channel, socket, decoder }: Attached, take: (frame: Frame) => void): void {
     const lose = (cause: string) => {
-      const connection = this.seat.channel;
-      this.report({ type: "failed", failure: { code: "CONNECTION_LOST", connection, cause } });
+      this.report({
+        type: "failed",
+        failure: { code: "CONNECTION_LOST", connection: channel, cause },
+      });
     };
+    if (socket.destroyed) lose("it broke before all were attached");
     socket.on("error", (error) => {
       lose(error.message);
     });
@@ -100,7 +112,7 @@ export class Channel {
     });
     socket.on("data", (chunk: Buffer) => {
       try {
-        for (const frame of decoder.push(chunk)) this.take(frame);
+        for (const frame of decoder.push(chunk)) take(frame);
       } catch (error) {
         if (!(error instanceof MigrationError)) throw error;
         this.report({ type: "failed", failure: error.failure });
@@ -112,7 +124,7 @@ export class Channel {
   private take(frame: Frame): void {
     switch (frame.type) {
       case FRAME_TYPES.REQUEST:
-        this.answer(decodeWords("request", frame.body, 4));
+        this.takeRequest(frame);
         break;
       case FRAME_TYPES.CREDIT:
         this.credit(decodeWords("credit", frame.body, 1));
@@ -126,6 +138,12 @@ export class Channel {
       default:
         throw new MigrationError({ code: "FRAME_UNKNOWN", type: frame.type });
     }
+  }
+
+  /** A fault line carries nothing else. */
+  private takeRequest({ type, body }: Frame): void {
+    if (type !== FRAME_TYPES.REQUEST) throw new MigrationError({ code: "FRAME_UNKNOWN", type });
+    this.answer(decodeWords("request", body, 4));
   }
 
   private endPass([pass = 0]: readonly number[]): void {
@@ -159,8 +177,7 @@ export class Channel {
   }
 
   private credit([bytes = 0]: readonly number[]): void {
-    // The urgent channel is credited like any other, and has no window.
-    if (this.isUrgent) return;
+    if (this.isUrgent) throw malformed("credit", "the urgent channel has no window");
     if (!this.stageThree().credit(bytes)) {
       throw malformed("credit", `${String(bytes)} bytes are not whole frames that were sent`);
     }

@@ -217,6 +217,7 @@ export class Outgoing {
     const { options, guest, tables } = this;
     return new ChannelPool(
       options.channels,
+      guest.spec.vcpuCount,
       {
         to: options.to,
         ram: guest.ram.handle,

@@ -34,21 +34,28 @@ export function rehearseRequests(): void {
   const seat = {
     channel: "urgent",
     to: { host: "", port: 0 },
-    greeting: new Uint8Array(),
+    connections: [{ channel: "urgent", greeting: new Uint8Array() }] as const,
     ram: ram.handle,
     tables: tables.handle,
     rates: { pass: undefined, drain: undefined },
     tuning: completeTuning(),
   };
-  // All that a channel asks of its socket is what every stream has.
-  const socket = nobody as unknown as net.Socket;
-  new Channel(seat, socket, new FrameDecoder(MAX_CONTROL_BYTES), () => undefined);
+  const connection = () => ({
+    channel: "urgent",
+    // All that a channel asks of its socket is what every stream has.
+    socket: nobody as unknown as net.Socket,
+    decoder: new FrameDecoder(MAX_CONTROL_BYTES),
+  });
+  const vcpu = new Duplex({ read: () => undefined });
+  const faultLine = { ...connection(), socket: vcpu as unknown as net.Socket };
+  new Channel(seat, connection(), [faultLine], () => undefined);
   for (let sequence = 0; sequence < REQUESTS; sequence += 1) {
     const page = sequence % ram.pageCount;
     tables.queued.take(page);
     // As a write of the guest would have it: never the same contents twice.
     new Uint32Array(ram.buffer)[page * (PAGE_BYTES / 4)] = sequence;
-    nobody.emit("data", Buffer.from(encodeWords(FRAME_TYPES.REQUEST, sequence, [page, 0, 0, 0])));
+    vcpu.emit("data", Buffer.from(encodeWords(FRAME_TYPES.REQUEST, sequence, [page, 0, 0, 0])));
   }
   nobody.destroy();
+  vcpu.destroy();
 }

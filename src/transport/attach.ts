@@ -6,32 +6,48 @@ import { FRAME_TYPES } from "../protocol/pages.js";
 import type { Address } from "./address.js";
 import { connect } from "./connect.js";
 
-/** Frames 0 of both directions are spent on `attach` and `ATTACHED`. */
-export const FIRST_DATA_SEQUENCE = 1;
+/** What a connection is to be, and the `attach` message that says so. */
+export interface Application {
+  /** For example `bulk-0`. */
+  readonly channel: string;
+  readonly greeting: Uint8Array<ArrayBuffer>;
+}
 
-/** A channel that the destination has taken, or its refusal: a `failed` message, still encoded. */
-export type Attachment =
-  { readonly socket: net.Socket; readonly decoder: FrameDecoder } | { readonly refusal: Frame };
+/** A connection that the destination has taken. */
+export interface Attached {
+  readonly channel: string;
+  readonly socket: net.Socket;
+  /** Goes on with what the destination sends. */
+  readonly decoder: FrameDecoder;
+}
+
+/** What the destination says instead of taking a connection: a `failed` message, still encoded. */
+export class Refused extends Error {
+  constructor(readonly frame: Frame) {
+    super("the destination refused the connection");
+  }
+}
 
 /**
- * Connects `channel` by the `attach` message in `greeting`, and waits until the destination's thread has it. The
- * decoder goes on with what the destination sends. Rejects with CANNOT_CONNECT or CONNECTION_LOST.
+ * Connects, and waits until the destination has given the connection to whom it is for. Rejects with
+ * CANNOT_CONNECT, CONNECTION_LOST, or `Refused`.
  *
  * Messages are encoded and decoded by the main thread: a channel's thread carries frames of numbers and
  * pages, and need not load what messages take.
  */
 export async function attach(
   address: Address,
-  channel: string,
-  greeting: Uint8Array,
-): Promise<Attachment> {
+  { channel, greeting }: Application,
+): Promise<Attached> {
   const socket = await connect(address);
   socket.write(greeting);
   const decoder = new FrameDecoder(MAX_CONTROL_BYTES);
   const frame = await firstFrame(socket, decoder, channel);
-  if (frame.type === FRAME_TYPES.ATTACHED) return { socket, decoder };
+  // It may break before anybody listens: whoever takes it over looks whether it is destroyed.
+  socket.on("error", () => undefined);
+  if (frame.type === FRAME_TYPES.ATTACHED) return { channel, socket, decoder };
   socket.destroy();
-  return { refusal: frame };
+  throw new Refused(frame);
 }
 
 function firstFrame(socket: net.Socket, decoder: FrameDecoder, channel: string): Promise<Frame> {

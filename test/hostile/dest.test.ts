@@ -57,11 +57,25 @@ function onControl(act: (control: Peer) => unknown): Attack {
 function onBulk(act: (bulk: Peer) => unknown): Attack {
   return async (dest) => {
     await dest.welcome();
-    const channels = await dest.attach(2);
+    const channels = await dest.attach(3);
     const bulk = channels.get("bulk-0")!;
     await bulk.hearFrame(FRAME_TYPES.PAGES);
     act(bulk);
   };
+}
+
+/** Breaks the urgent connection while its fault line still waits to be attached. */
+async function breakWhileAttaching(dest: HostileDest): Promise<void> {
+  await dest.welcome();
+  const channels = new Map<string, Peer>();
+  for (let count = 0; count < 3; count += 1) {
+    const peer = await dest.accept();
+    channels.set((await peer.hear("attach", "greeting")).channel, peer);
+  }
+  const urgent = channels.get("urgent")!;
+  urgent.sayWords(FRAME_TYPES.ATTACHED);
+  urgent.socket.resetAndDestroy();
+  for (const name of ["fault-0", "bulk-0"]) channels.get(name)!.sayWords(FRAME_TYPES.ATTACHED);
 }
 
 /** In place of the word that a channel is attached. */
@@ -206,6 +220,7 @@ const ATTACKS: readonly (readonly [string, FailureCode, Attack])[] = [
       bulk.sayWords(FRAME_TYPES.REQUEST, 0xffff_ffff, 0, 0, 0);
     }),
   ],
+  ["breaks a connection before all are attached", "CONNECTION_LOST", breakWhileAttaching],
   [
     "passes a barrier that was never sent",
     "FRAME_MALFORMED",
@@ -249,15 +264,15 @@ for (const [what, code, attack] of ATTACKS) {
 }
 
 /** Goes through stage one as a destination ought to, up to the switchover. */
-async function takeGuest(dest: HostileDest): Promise<{ control: Peer; urgent: Peer; bulk: Peer }> {
+async function takeGuest(dest: HostileDest) {
   const control = await dest.welcome();
-  const channels = await dest.attach(2);
+  const channels = await dest.attach(3);
   const bulk = channels.get("bulk-0")!;
   await bulk.hearFrame(FRAME_TYPES.BARRIER);
   bulk.sayWords(FRAME_TYPES.BARRIER_PASSED, 1);
   control.say("prepared", {});
   await control.hear("switchover", "switchover");
-  return { control, bulk, urgent: channels.get("urgent")! };
+  return { control, bulk, urgent: channels.get("urgent")!, faultLine: channels.get("fault-0")! };
 }
 
 test("source believes only an answer to its own question", async () => {
@@ -295,8 +310,23 @@ const LATE: readonly (readonly [string, FailureCode, (its: Channels) => unknown]
   [
     "asks for a page that is not there",
     "PAGE_OUT_OF_RANGE",
+    ({ faultLine }) => {
+      faultLine.sayWords(FRAME_TYPES.REQUEST, 4000, 0, 0, 0);
+    },
+  ],
+  [
+    "speaks of passes where a vCPU asks for pages",
+    "FRAME_UNKNOWN",
+    ({ faultLine }) => {
+      faultLine.sayWords(FRAME_TYPES.TORN, 1);
+    },
+  ],
+  ["closes the line of a vCPU", "CONNECTION_LOST", ({ faultLine }) => faultLine.socket.end()],
+  [
+    "gives credit where there is no window",
+    "FRAME_MALFORMED",
     ({ urgent }) => {
-      urgent.sayWords(FRAME_TYPES.REQUEST, 4000, 0, 0, 0);
+      urgent.sayWords(FRAME_TYPES.CREDIT, 1);
     },
   ],
   [

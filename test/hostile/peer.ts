@@ -149,6 +149,11 @@ export class Peer implements Disposable {
     }
   }
 
+  /** What has come and was not asked for. */
+  get unheard(): readonly Frame[] {
+    return this.frames;
+  }
+
   /** Resolves when the host has hung up; what it said before is `frames`. */
   async hungUp(): Promise<readonly Frame[]> {
     const said: Frame[] = [];

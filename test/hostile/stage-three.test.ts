@@ -102,10 +102,13 @@ test("dest finds its guest whole although the last page came within the first op
   using source = await HostileSource.greet(host.target, moduleAt(path));
   await source.copy();
   const urgent = await source.attach("urgent");
+  const faultLine = await source.attach("fault-0");
   source.switchOver([0]);
-  await urgent.hearFrame(FRAME_TYPES.REQUEST);
+  const request = await faultLine.hearFrame(FRAME_TYPES.REQUEST);
+  assert.deepEqual([...new Uint32Array(request.body.slice().buffer)], [0, 0, 0, 0]);
   urgent.sayZeroPages(PURPOSE.PULL, 0, 1);
   await source.control.hear("running", "switchover");
   await source.control.hear("complete", "draining");
   assert.equal((await host.guest()).state, "running");
+  assert.deepEqual(urgent.unheard, [], "the urgent channel has no window to give credit for");
 });

@@ -61,6 +61,7 @@ const HOUSE: readonly (readonly [file: string, imports: string, broken: string |
   ["src/guest/aside.ts", "../protocol/a.js", "guest-below"],
   ["src/guest/other.ts", "../transport/a.js", "guest-below"],
   ["src/guest/page.ts", "../memory/a.js", null],
+  ["src/guest/fault.ts", "../transport/fault-lines.js", null],
 
   ["src/source/aside.ts", "../dest/a.js", "source-below"],
   ["src/source/up.ts", "../host/a.js", "source-below"],
@@ -115,7 +116,8 @@ test("an import across the layers is noticed, and only that", (t) => {
   ]) {
     write(`src/${layer}/a.ts`, "export const it = 1; export type It = 1;");
   }
-  write("src/transport/address.ts", "export const it = 1;");
+  for (const file of ["address", "fault-lines"])
+    write(`src/transport/${file}.ts`, "export const it = 1;");
   for (const other of ["test", "scripts"]) write(`${other}/a.ts`, "export const it = 1;");
   for (const [file, imported] of HOUSE) write(file, `import * as it from "${imported}";`);
   for (const [file, imported] of HOUSE_OF_TYPES)
