@@ -86,7 +86,8 @@ function dataFrames(): string[] {
   return [
     "## Data frames",
     commentAbove(pages, "FRAME_TYPES"),
-    "A bulk or urgent connection begins with `attach`, which is frame 0 of its direction.",
+    "Each of these connections begins with `attach`, which is frame 0 of its direction. They are named `bulk-0` and so on, " +
+      "`urgent`,\nand `fault-0` and so on for the vCPUs' fault lines.",
     table(
       ["frame", "type"],
       Object.entries(FRAME_TYPES).map(([name, type]) => [code(name), code(hex(type))]),

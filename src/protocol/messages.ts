@@ -10,7 +10,8 @@ import { latencySchema, reportSchema } from "./report.js";
  *     source                                          destination
  *       │ hello ─────────────────────────────────────────► │  allocates memory
  *       │ ◄────────────────────────────────────── welcome  │
- *       │ attach … attached   (each bulk channel, urgent)  │
+ *       │ attach … attached   (each bulk channel, urgent,  │
+ *       │                      each vCPU's fault line)     │
  *       │ prepare ───────────────────────────────────────► │  starts vCPU threads, parked
  *       │ ═══ pages, barrier ═════════ stage one ════════► │
  *       │ ◄═══════════════════════ torn, barrier passed ═══│

@@ -13,8 +13,8 @@ import { MAX_DATA_PAGES, MAX_DESCRIBED_PAGES, MAX_RUNS } from "./limits.js";
  * | `REQUEST` | dest | page, again (0 or 1), vCPU, prepulled pages that it has touched |
  * | `BARRIER_PASSED` | dest | pass |
  * | `TORN` | dest | pages that failed their checksum, 1 to 256 of them |
- * | `ATTACHED` | dest | empty; answers `attach`: the channel has its thread and may carry pages |
- * | `CREDIT` | dest | bytes of page frames taken in since the last credit |
+ * | `ATTACHED` | dest | empty; answers `attach`: the connection has been given to whom it is for |
+ * | `CREDIT` | dest | bytes of page frames taken in since the last credit (not of the urgent connection) |
  *
  * A `PAGES` frame:
  *
@@ -24,6 +24,9 @@ import { MAX_DATA_PAGES, MAX_DESCRIBED_PAGES, MAX_RUNS } from "./limits.js";
  *     contents of each data page                       4096 bytes each, in the order of the runs
  *
  * Its header's flags say why the pages come: see `PURPOSE`.
+ *
+ * A page that a vCPU waits for is requested on the fault line of that vCPU, which carries nothing else, and comes on the
+ * urgent connection. One that came corrupt is requested again on the connection that it came on.
  */
 export const FRAME_TYPES = {
   PAGES: 0x40,
