@@ -34,6 +34,8 @@ export type ChannelCommand =
   | {
       readonly type: "pass";
       readonly pass: number;
+      /** How many channels share it. */
+      readonly channels: number;
       /** Epochs opened before the pass, so that its first chunks know which pages are hot. */
       readonly history: readonly EpochOpening[];
     }

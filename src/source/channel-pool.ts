@@ -101,7 +101,7 @@ export class ChannelPool {
   private prepulls = 0;
 
   constructor(
-    bulkCount: number,
+    readonly bulkCount: number,
     vcpuCount: number,
     seat: Omit<ChannelSeat, "channel" | "connections">,
     greetingOf: (channel: string) => Uint8Array<ArrayBuffer>,

@@ -111,7 +111,9 @@ export class Copier {
     switch (opening) {
       case "all-but-hot": {
         const { pool, heat } = this.parts;
-        await pool.pass({ type: "pass", pass: this.nextPass, history: heat.entries() });
+        const { nextPass: pass } = this;
+        const { bulkCount: channels } = pool;
+        await pool.pass({ type: "pass", pass, channels, history: heat.entries() });
         break;
       }
       case "all":

@@ -2,7 +2,7 @@
  * A page is hot, and left to stage three, if it was written within this many times the time that the pass will still
  * take: see docs/adr/0008.
  */
-export const LOOK_BACK = 4;
+export const LOOK_BACK = 1.5;
 
 /** As much of the past as a pass may want to look back on. */
 const MOST_ENTRIES = 4096;

@@ -6,6 +6,7 @@ import type { ChannelCommand } from "./channel-contract.js";
 import { EpochHistory, LOOK_BACK } from "./epoch-history.js";
 import type { MigrationTables } from "./migration-tables.js";
 import type { PageSender } from "./page-sender.js";
+import { PassPace } from "./pass-pace.js";
 import { FRAME_MS, pagesPerFrame, type RateLimit } from "./rate-limit.js";
 import type { Tuning } from "./tuning.js";
 
@@ -20,7 +21,7 @@ import type { Tuning } from "./tuning.js";
 export class Pass {
   private readonly tracker: EpochTracker;
   private readonly history: EpochHistory;
-  private readonly startMs: number;
+  private readonly pace: PassPace;
   private readonly chunkPages: number;
   private readonly chunkCount: number;
 
@@ -35,7 +36,7 @@ export class Pass {
   ) {
     this.tracker = new EpochTracker(ram, tables.handle.marks);
     this.history = new EpochHistory(command.history);
-    this.startMs = clock.nowMs();
+    this.pace = new PassPace(limit.bytesPerSecond, command.channels);
     const framePages = pagesPerFrame(limit.bytesPerSecond, FRAME_MS.pass);
     this.chunkPages = Math.min(tuning.chunkPages, framePages);
     this.chunkCount = Math.ceil(ram.pageCount / this.chunkPages);
@@ -58,11 +59,12 @@ export class Pass {
     const firstPage = chunk * this.chunkPages;
     const pageCount = Math.min(this.chunkPages, ram.pageCount - firstPage);
     const nowMs = this.clock.nowMs();
+    this.pace.begin(nowMs);
     const epoch = this.tracker.beginMark({ firstPage, pageCount });
     this.history.note(epoch, nowMs);
     await this.tracker.whenObeyed(epoch);
     const hotSince = this.tuning.defer
-      ? this.history.firstSince(this.horizonMs(chunk, nowMs))
+      ? this.history.firstSince(nowMs - LOOK_BACK * this.pace.timeFor(ram.pageCount - firstPage))
       : Infinity;
     let deferred = 0;
     for (let page = firstPage; page < firstPage + pageCount; page += 1) {
@@ -76,18 +78,12 @@ export class Pass {
       if (!sender.hasRoom) this.flush();
     }
     this.flush();
+    this.pace.sent(pageCount - deferred);
     if (deferred > 0) tables.counters.add("deferredPages", deferred);
     tables.counters.add("pagesPassed", pageCount);
   }
 
   private flush(): void {
     this.limit.charge(this.sender.flush(PURPOSE.PASS, this.command.pass));
-  }
-
-  /** `LOOK_BACK` times as long ago as the pass will still take, by its pace until now. */
-  private horizonMs(chunk: number, nowMs: number): number {
-    const elapsedMs = nowMs - this.startMs;
-    const leftMs = chunk === 0 ? Infinity : (elapsedMs * (this.chunkCount - chunk)) / chunk;
-    return nowMs - LOOK_BACK * leftMs;
   }
 }

@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PAGE_BYTES } from "../../../src/memory/geometry.js";
+import { GuestRam } from "../../../src/memory/ram.js";
+import { GUEST_WORDS } from "../../../src/memory/words.js";
+import { MigrationTables } from "../../../src/source/migration-tables.js";
+import type { PageSender } from "../../../src/source/page-sender.js";
+import { Pass } from "../../../src/source/pass.js";
+import { RateLimit } from "../../../src/source/rate-limit.js";
+import { completeTuning } from "../../../src/source/tuning.js";
+
+const PAGE_COUNT = 4096;
+/** A link so slow that a page takes a millisecond, and the pass four seconds. */
+const PAGES_PER_SECOND = 1000;
+const START_MS = 100_000;
+
+/** An epoch for each of the last hundred seconds. */
+const HISTORY = Array.from({ length: 100 }, (_, second) => ({
+  epoch: second + 2,
+  atMs: second * 1000,
+}));
+
+function epochAgo(seconds: number): number {
+  return HISTORY.length + 2 - seconds;
+}
+
+/**
+ * The pages that a pass sends of a guest that wrote each page in the epoch that `stampOf` says. While it goes on, the guest
+ * writes to page p when page `writes.get(p)` is sent.
+ */
+async function pagesSent(
+  stampOf: (page: number) => number,
+  writes: ReadonlyMap<number, number> = new Map(),
+): Promise<number[]> {
+  const ram = GuestRam.allocate(PAGE_COUNT * PAGE_BYTES, 1);
+  ram.words[GUEST_WORDS.EPOCH] = epochAgo(0);
+  for (let page = 0; page < PAGE_COUNT; page += 1) ram.stamps[page] = stampOf(page);
+  const tables = MigrationTables.create(PAGE_COUNT, RateLimit.createState());
+  let nowMs = START_MS;
+  const clock = { nowMs: () => nowMs };
+  const sent: number[] = [];
+  const sender = {
+    ready: () => Promise.resolve(),
+    hasRoom: true,
+    add(page: number) {
+      sent.push(page);
+      nowMs += 1000 / PAGES_PER_SECOND;
+      for (const [written, when] of writes) {
+        if (when === page) ram.stamps[written] = ram.words[GUEST_WORDS.EPOCH]!;
+      }
+    },
+    flush: () => 0,
+    barrier: () => undefined,
+  } as unknown as PageSender;
+  const command = { type: "pass", pass: 1, channels: 1, history: HISTORY } as const;
+  const bytesPerSecond = PAGES_PER_SECOND * PAGE_BYTES;
+  const limit = new RateLimit(tables.handle.limiter, bytesPerSecond, clock);
+  await new Pass(command, ram, tables, sender, limit, completeTuning(), clock).run();
+  return sent;
+}
+
+function pages(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, index) => from + index);
+}
+
+/** All but these. */
+function without(...left: readonly number[]): number[] {
+  return pages(0, PAGE_COUNT).filter((page) => !left.includes(page));
+}
+
+test("a pass leaves out all hot pages where they lie together at its beginning", async () => {
+  // What is left takes three seconds, so what was written within four and a half is hot.
+  const region = PAGE_COUNT / 4;
+  const sent = await pagesSent((page) => (page < region ? epochAgo(1 + (page % 4)) : epochAgo(90)));
+  assert.deepEqual(sent, pages(region, PAGE_COUNT));
+});
+
+test("hot pages at the beginning do not make those behind them hot", async () => {
+  const region = PAGE_COUNT / 4;
+  const sent = await pagesSent((page) => epochAgo(page < region ? 1 : 20));
+  assert.deepEqual(sent, pages(region, PAGE_COUNT));
+});
+
+test("a pass looks back ever less", async () => {
+  // Four seconds are left at first, then two: of pages written four seconds before, one is hot and one is cold.
+  const sent = await pagesSent((page) => epochAgo(page === 300 || page === 2048 ? 4 : 90));
+  assert.deepEqual(sent, without(300));
+});
+
+test("a pass defers at its end only what has just been written", async () => {
+  // With some 80 ms left, what was written 30 ms ago is hot, and what was two seconds ago is cold.
+  const writes = new Map([
+    [4020, 3990],
+    [4021, 2000],
+  ]);
+  assert.deepEqual(await pagesSent(() => epochAgo(90), writes), without(4020));
+});
