@@ -171,12 +171,12 @@ async function rateOver(guest: Guest, count: number): Promise<number> {
 test("Guest runs slower while it is throttled, and as fast as before afterwards", async () => {
   const guest = await running();
   try {
-    await rateOver(guest, 1_000_000); // Compiled by then.
-    const before = await rateOver(guest, 1_000_000);
+    await rateOver(guest, 5_000_000); // Compiled by then.
+    const before = await rateOver(guest, 5_000_000);
     guest.throttle(90);
-    const during = await rateOver(guest, 300_000);
+    const during = await rateOver(guest, 1_500_000);
     guest.throttle(0);
-    const after = await rateOver(guest, 1_000_000);
+    const after = await rateOver(guest, 5_000_000);
     const told = [before, during, after].map(Math.round).join(", ");
     assert.ok(during < before / 3, told);
     assert.ok(after > before / 2, told);
