@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 
 /** One figure of a benchmark: what was measured, over how many runs. */
@@ -67,5 +68,15 @@ function digits(value: number): string {
 export function machine(): string {
   const [first] = cpus();
   const cores = `${String(cpus().length)} × ${first?.model.trim() ?? "unknown processor"}`;
-  return `${cores}, Linux ${release().replace(/-.*/, "")}, Node.js ${process.version}`;
+  return `${cores}${family()}, Linux ${release().replace(/-.*/, "")}, Node.js ${process.version}`;
+}
+
+/** How old the processor is: that of a virtual machine often has no name but its maker's. */
+function family(): string {
+  try {
+    const [, number] = /^cpu family\s*: (\d+)$/m.exec(readFileSync("/proc/cpuinfo", "utf8")) ?? [];
+    return number === undefined ? "" : ` (family ${number})`;
+  } catch {
+    return ""; // Not Linux.
+  }
 }
