@@ -103,7 +103,7 @@ export class Incoming {
     this.channels.check(channel);
   }
 
-  /** Gives descriptor `fd` to the thread of a channel that passed `checkChannel`. */
+  /** Gives descriptor `fd` to whoever a channel that passed `checkChannel` belongs to. */
   adoptChannel(channel: string, fd: number): void {
     this.channels.adopt(channel, fd);
   }

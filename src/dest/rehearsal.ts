@@ -42,7 +42,6 @@ export function rehearseRequests(): void {
     tables.claimed.take(page);
     ram.arrived.take(page);
     Atomics.store(ram.words, awaited, page + 1);
-    encodeWords(FRAME_TYPES.REQUEST, sequence, [page, 0, 0, 0]);
     table.reset();
     table.add(page, RUN_KIND.DATA, low, high);
     const front = table.bytes(PURPOSE.PULL, 0, sequence);

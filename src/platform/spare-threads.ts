@@ -62,7 +62,8 @@ export function takeSeat(sit: (seat: unknown, main: MessagePort) => void): void 
 }
 
 function newWorker(entry: URL): Worker {
-  // Threads are given descriptors that others have opened; Node.js would warn where one closes such a descriptor.
+  // Threads are given descriptors that others have opened, and Node.js would warn where one closes such a descriptor. So it
+  // does not close what a guest's module leaves open, either.
   return new Worker(entry, { trackUnmanagedFds: false });
 }
 

@@ -119,6 +119,7 @@ export class Channel {
         socket.destroy();
       }
     });
+    socket.resume();
   }
 
   private take(frame: Frame): void {

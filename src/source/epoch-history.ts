@@ -1,6 +1,6 @@
 /**
- * A page is hot, and left to stage three, if it was written within this many times the time that the pass will still
- * take: see docs/adr/0008.
+ * A page is hot, and left to stage three, if it was written within this many times the time that the pass would still
+ * take if nothing more were deferred: see docs/adr/0008.
  */
 export const LOOK_BACK = 1.5;
 

@@ -1,14 +1,16 @@
 import { PAGE_BYTES } from "../memory/geometry.js";
 
-/** Until a pass has a pace of its own, it is taken to be one chunk ahead at this one, or at its limit. */
+/** What a pace is taken to be before anything was sent, where no limit says it. */
 const FIRST_BYTES_PER_SECOND = 1e9;
+/** It weighs as much as so many pages that were sent. */
 const FIRST_PAGES = 256;
 
 /**
- * One channel's pace in a pass, and so how long the pass will still take.
+ * One channel's pace in a pass, and so how long the pass would still take if nothing more were deferred.
  *
- * Pages that were deferred do not count, nor does the time of chunks that were deferred whole: hot pages often lie
- * together, and by a pace that counted them a pass would seem to be nearly over when it has hardly begun.
+ * Only pages with contents count, and only the time of chunks of which any were sent. Hot pages often lie together, and so
+ * do pages that were never written: by a pace that counted them a pass would seem to be nearly over when it has
+ * hardly begun.
  */
 export class PassPace {
   private pages = FIRST_PAGES;
@@ -35,7 +37,7 @@ export class PassPace {
     this.chunkPages = 0;
   }
 
-  /** So many pages of the chunk were not deferred. */
+  /** So many pages of the chunk had contents and were not deferred. */
   sent(pageCount: number): void {
     this.chunkPages = pageCount;
   }

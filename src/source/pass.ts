@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.js";
 import type { GuestRam } from "../memory/ram.js";
 import { EpochTracker } from "../memory/tracker.js";
+import { NEVER } from "../memory/words.js";
 import { PURPOSE } from "../protocol/pages.js";
 import type { ChannelCommand } from "./channel-contract.js";
 import { EpochHistory, LOOK_BACK } from "./epoch-history.js";
@@ -15,8 +16,8 @@ import type { Tuning } from "./tuning.js";
  *
  * A chunk is marked just before it is read, so writes made before its turn cost nothing. A page that is *hot*
  * when its turn comes is deferred to stage three, where it is sent once, instead of now and again then. Hot
- * is a page that was written within `LOOK_BACK` times as long before its turn as the pass will still
- * take.
+ * is a page that was written within `LOOK_BACK` times as long before its turn as the pass would still
+ * take if nothing more were deferred.
  */
 export class Pass {
   private readonly tracker: EpochTracker;
@@ -24,6 +25,8 @@ export class Pass {
   private readonly pace: PassPace;
   private readonly chunkPages: number;
   private readonly chunkCount: number;
+  /** Of each chunk and all that follow it, the pages that were ever written. */
+  private readonly writtenFrom: Uint32Array;
 
   constructor(
     private readonly command: ChannelCommand & { type: "pass" },
@@ -40,6 +43,7 @@ export class Pass {
     const framePages = pagesPerFrame(limit.bytesPerSecond, FRAME_MS.pass);
     this.chunkPages = Math.min(tuning.chunkPages, framePages);
     this.chunkCount = Math.ceil(ram.pageCount / this.chunkPages);
+    this.writtenFrom = this.countWritten();
   }
 
   async run(): Promise<void> {
@@ -64,23 +68,37 @@ export class Pass {
     this.history.note(epoch, nowMs);
     await this.tracker.whenObeyed(epoch);
     const hotSince = this.tuning.defer
-      ? this.history.firstSince(nowMs - LOOK_BACK * this.pace.timeFor(ram.pageCount - firstPage))
+      ? this.history.firstSince(nowMs - LOOK_BACK * this.pace.timeFor(this.writtenFrom[chunk] ?? 0))
       : Infinity;
     let deferred = 0;
+    let written = 0;
     for (let page = firstPage; page < firstPage + pageCount; page += 1) {
       // The guest may write while we look: a page that turns hot now is merely dirty.
-      if ((ram.stamps[page] ?? 0) >= hotSince) {
+      const stamp = ram.stamps[page] ?? NEVER;
+      if (stamp >= hotSince) {
         tables.resend.claim(page);
         deferred += 1;
         continue;
       }
+      if (stamp !== NEVER) written += 1;
       sender.add(page, false);
       if (!sender.hasRoom) this.flush();
     }
     this.flush();
-    this.pace.sent(pageCount - deferred);
+    this.pace.sent(written);
     if (deferred > 0) tables.counters.add("deferredPages", deferred);
     tables.counters.add("pagesPassed", pageCount);
+  }
+
+  private countWritten(): Uint32Array {
+    const { stamps } = this.ram;
+    const counts = new Uint32Array(this.chunkCount);
+    let written = 0;
+    for (let page = stamps.length - 1; page >= 0; page -= 1) {
+      if (stamps[page] !== NEVER) written += 1;
+      if (page % this.chunkPages === 0) counts[page / this.chunkPages] = written;
+    }
+    return counts;
   }
 
   private flush(): void {

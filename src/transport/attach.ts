@@ -43,7 +43,7 @@ export async function attach(
   socket.write(greeting);
   const decoder = new FrameDecoder(MAX_CONTROL_BYTES);
   const frame = await firstFrame(socket, decoder, channel);
-  // It may break before anybody listens: whoever takes it over looks whether it is destroyed.
+  // It may break before anybody listens: whoever takes it over looks whether it is destroyed, and resumes it.
   socket.on("error", () => undefined);
   if (frame.type === FRAME_TYPES.ATTACHED) return { channel, socket, decoder };
   socket.destroy();
@@ -54,6 +54,7 @@ function firstFrame(socket: net.Socket, decoder: FrameDecoder, channel: string):
   return new Promise((resolve, reject) => {
     const settle = (outcome: Frame | Error) => {
       socket.removeAllListeners("data").removeAllListeners("error").removeAllListeners("close");
+      socket.pause();
       if (!(outcome instanceof Error)) {
         resolve(outcome);
         return;

@@ -15,7 +15,8 @@ import { nextSequence } from "../protocol/frame.js";
  * - n > 0: descriptor n - 1, and nobody writes;
  * - n < 0: the vCPU writes to descriptor -n - 1;
  * - `CLOSED`, for good. Whoever finds that the other left it so, closes the descriptor: the main thread one
- *   that nobody was writing to, the vCPU the one that it has just written to.
+ *   that nobody was writing to, the vCPU the one that it has just written to. (A vCPU whose thread is ended in the
+ *   middle leaves it open for as long as the process lives.)
  *
  * Nothing is read from these connections. That one breaks is seen by the source, and by the other connections.
  */

@@ -2,7 +2,8 @@ import type net from "node:net";
 import { MigrationError } from "../failure.js";
 
 /**
- * Gives an accepted connection to a thread of this process.
+ * Gives an accepted connection to a thread of this process, to open a socket on it or to write to it as it is
+ * (fault-lines.ts).
  *
  * Node.js cannot move a socket between threads, and a thread that accepts its own connections would need
  * a port of its own. But a descriptor belongs to the process: the thread opens a `net.Socket` on its

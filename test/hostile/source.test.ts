@@ -289,9 +289,12 @@ for (const [what, code, act] of ATTACKS) {
 test("dest does not give a channel to a second connection, nor one that was not agreed on", async () => {
   using source = await HostileSource.greet(host.target);
   await source.attach("bulk-0");
+  await source.attach("fault-0");
   for (const [channel, code] of [
     ["bulk-0", "CHANNEL_TAKEN"],
     ["bulk-1", "CHANNEL_UNKNOWN"],
+    ["fault-0", "CHANNEL_TAKEN"],
+    ["fault-1", "CHANNEL_UNKNOWN"],
     ["control", "CHANNEL_UNKNOWN"],
   ] as const) {
     await complaintAbout(host, code, () => refusedAttach(source, { channel }));

@@ -112,3 +112,33 @@ test("dest finds its guest whole although the last page came within the first op
   assert.equal((await host.guest()).state, "running");
   assert.deepEqual(urgent.unheard, [], "the urgent channel has no window to give credit for");
 });
+
+/** Its first operation needs page 0. */
+const READER = `
+    boot: () => [{}],
+    step(memory) {
+      memory.loadU32(0);
+      return 1;
+    }`;
+
+test("dest asks for a page on a fault line that is attached only after the vCPU needs it", async () => {
+  await using host = await Daemon.dest();
+  using source = await HostileSource.greet(host.target, moduleAt(guestModule(READER)));
+  const bulk = await source.copy();
+  source.switchOver([0]);
+  const faultLine = await source.attach("fault-0");
+  await faultLine.hearFrame(FRAME_TYPES.REQUEST);
+  bulk.sayZeroPages(PURPOSE.PULL, 0, 1);
+  await source.control.hear("complete", "draining");
+});
+
+test("dest has its guest whole without a fault line, once all pages were pushed", async () => {
+  await using host = await Daemon.dest();
+  using source = await HostileSource.greet(host.target, moduleAt(guestModule(READER)));
+  const bulk = await source.copy();
+  source.switchOver([0]);
+  await host.phase("resuming", source.hello.migrationId);
+  bulk.sayZeroPages(PURPOSE.PUSH, 0, 1);
+  await source.control.hear("running", "switchover");
+  await source.control.hear("complete", "draining");
+});

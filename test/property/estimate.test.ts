@@ -65,12 +65,10 @@ function modelOf(writer: Writer, pageCount: number) {
 
 /** One pass with deferral, page by page as it is done; returns the pages that crossed in all. */
 function passOf(writer: Writer, pageCount: number): number {
-  const startMs = writer.nowMs;
   const markedMs: number[] = [];
   const deferred = new Set<number>();
   for (let page = 0; page < pageCount; page += 1) {
-    const elapsedMs = writer.nowMs - startMs;
-    const leftMs = page === 0 ? Infinity : (elapsedMs * (pageCount - page)) / page;
+    const leftMs = (pageCount - page) * PAGE_MS;
     markedMs.push(writer.nowMs);
     if ((writer.at[page] ?? 0) > writer.nowMs - LOOK_BACK * leftMs) deferred.add(page);
     else writer.run(PAGE_MS);

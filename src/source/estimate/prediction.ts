@@ -117,16 +117,15 @@ function withoutSkipped(dirty: number, model: MigrationModel): number {
 }
 
 /**
- * One pass, which leaves what is being rewritten for later; then what it left and what it missed. A page with
- * `leftMs` to go after its turn is deferred if it was written within `LOOK_BACK` times that before, and dirty if it is
- * written within it afterwards: written in either is written within `LOOK_BACK` + 1 times that.
+ * One pass, which leaves what is being rewritten for later; then what it left and what it missed. A page is deferred if it
+ * was written within `LOOK_BACK` times as long before its turn as all pages behind it would take, and dirty if it is
+ * written while those of them that are sent take theirs.
  */
 function threeStage(model: MigrationModel): Prediction {
   const { workingSet, contentPages } = model;
-  const before = settle(contentPages, (sent) => {
-    return contentPages - workingSet.meanWithin(LOOK_BACK * msOf(sent, model));
-  });
-  const after = workingSet.meanWithin((LOOK_BACK + 1) * msOf(before, model));
+  const lookBackMs = LOOK_BACK * msOf(contentPages, model);
+  const before = Math.max(0, contentPages - workingSet.meanWithin(lookBackMs));
+  const after = workingSet.meanWithin(lookBackMs + msOf(before, model));
   return prediction("three-stage", model, { before, stopped: 0, after }, 1);
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PAGE_BYTES } from "../../../src/memory/geometry.js";
 import { GuestRam } from "../../../src/memory/ram.js";
-import { GUEST_WORDS } from "../../../src/memory/words.js";
+import { GUEST_WORDS, NEVER } from "../../../src/memory/words.js";
 import { MigrationTables } from "../../../src/source/migration-tables.js";
 import type { PageSender } from "../../../src/source/page-sender.js";
 import { Pass } from "../../../src/source/pass.js";
@@ -44,7 +44,7 @@ async function pagesSent(
     hasRoom: true,
     add(page: number) {
       sent.push(page);
-      nowMs += 1000 / PAGES_PER_SECOND;
+      if (ram.stamps[page] !== NEVER) nowMs += 1000 / PAGES_PER_SECOND;
       for (const [written, when] of writes) {
         if (when === page) ram.stamps[written] = ram.words[GUEST_WORDS.EPOCH]!;
       }
@@ -79,6 +79,23 @@ test("hot pages at the beginning do not make those behind them hot", async () =>
   const region = PAGE_COUNT / 4;
   const sent = await pagesSent((page) => epochAgo(page < region ? 1 : 20));
   assert.deepEqual(sent, pages(region, PAGE_COUNT));
+});
+
+test("memory that was never written is not taken for time that is left", async () => {
+  // The last quarter was never written: at its border nothing is left to send.
+  const border = (PAGE_COUNT * 3) / 4;
+  const aSecondBefore = new Map([[border - 1, border - 1000]]);
+  const stampOf = (page: number) => (page < border ? epochAgo(90) : NEVER);
+  assert.deepEqual(await pagesSent(stampOf, aSecondBefore), pages(0, PAGE_COUNT));
+});
+
+test("memory that was never written does not make the rest seem short", async () => {
+  // Behind it two seconds are left, so what was written two seconds ago is hot.
+  const border = PAGE_COUNT / 2;
+  const sent = await pagesSent((page) =>
+    page < border ? NEVER : epochAgo(page === border ? 2 : 90),
+  );
+  assert.deepEqual(sent, without(border));
 });
 
 test("a pass looks back ever less", async () => {

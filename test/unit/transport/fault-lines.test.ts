@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import {
+import fs, {
   closeSync,
   constants,
   fstatSync,
@@ -12,9 +12,11 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { type Frame, FrameDecoder } from "../../../src/protocol/frame.js";
 import { FRAME_TYPES } from "../../../src/protocol/pages.js";
@@ -134,6 +136,33 @@ test("what a full queue does not take follows later, and nothing twice", (t) => 
   lines.close();
 });
 
+test("a request that leaves in pieces is whole on the wire", (t) => {
+  const lines = new FaultLines(1);
+  const line = new FaultLine(lines.words, 0);
+  const wire: number[] = [];
+  const room = [100, 5, 0, 20, 1, 100];
+  t.mock.method(fs, "writeSync", (_fd: number, bytes: Uint8Array) => {
+    const taken = bytes.subarray(0, room.shift());
+    if (taken.byteLength === 0) throw Object.assign(new Error("full"), { code: "EAGAIN" });
+    wire.push(...taken);
+    return taken.byteLength;
+  });
+  syncBuiltinESMExports();
+  try {
+    lines.open(0, openSync(join(folderFor(t), "line"), "w"));
+    line.request(7, 0);
+    const outcomes = Array.from({ length: 5 }, () => line.flush());
+    assert.deepEqual(outcomes, [false, false, false, false, true]);
+  } finally {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+    lines.close();
+  }
+  const [, request, ...more] = new FrameDecoder(1024).push(Uint8Array.from(wire));
+  assert.deepEqual(wordsOf(request!), [7, 0, 0, 0]);
+  assert.deepEqual(more, []);
+});
+
 test("a line that is closed takes requests and says nothing", (t) => {
   const path = join(folderFor(t), "line");
   const fd = openSync(path, "w");
@@ -196,7 +225,10 @@ test("a descriptor is closed by the vCPU that writes to it, once it has written"
   );
   const ended = once(vcpu, "exit");
   const state = new Int32Array(lines.words);
-  while (Atomics.load(state, 0) > 0) await new Promise((resolve) => setImmediate(resolve));
+  while (Atomics.load(state, 0) > 0) {
+    const first = await Promise.race([ended, setImmediate("still at it")]);
+    assert.equal(first, "still at it", "it did not wait for the pipe");
+  }
   lines.close();
   assert.equal(isOpen(into), true);
   takeAll();
