@@ -2,7 +2,7 @@ import type { Failure } from "../failure.js";
 import type { RamHandle } from "../memory/ram.js";
 import type { Frame } from "../protocol/frame.js";
 import type { Address } from "../transport/address.js";
-import type { Application } from "../transport/attach.js";
+import type { AttachRequest } from "../transport/attach.js";
 import type { EpochOpening } from "./epoch-history.js";
 import type { MigrationTablesHandle } from "./migration-tables.js";
 import type { Tuning } from "./tuning.js";
@@ -13,7 +13,7 @@ export interface ChannelSeat {
   readonly channel: string;
   readonly to: Address;
   /** Its own connection, and of the urgent channel also the fault lines, `fault-0` and so on, one a vCPU. */
-  readonly connections: readonly [own: Application, ...lines: Application[]];
+  readonly connections: readonly [own: AttachRequest, ...lines: AttachRequest[]];
   readonly ram: RamHandle;
   readonly tables: MigrationTablesHandle;
   /** Bytes per second over all channels; undefined is unlimited. */

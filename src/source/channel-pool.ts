@@ -107,9 +107,9 @@ export class ChannelPool {
     greetingOf: (channel: string) => Uint8Array<ArrayBuffer>,
     listener: ChannelListener,
   ) {
-    const apply = (channel: string) => ({ channel, greeting: greetingOf(channel) });
+    const requestFor = (channel: string) => ({ channel, greeting: greetingOf(channel) });
     const thread = (channel: string, lines: readonly string[]) => {
-      const connections = [apply(channel), ...lines.map(apply)] as const;
+      const connections = [requestFor(channel), ...lines.map(requestFor)] as const;
       return new ChannelThread({ ...seat, channel, connections }, listener);
     };
     this.bulk = numbered("bulk", bulkCount).map((channel) => thread(channel, []));

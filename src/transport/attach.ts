@@ -7,7 +7,7 @@ import type { Address } from "./address.js";
 import { connect } from "./connect.js";
 
 /** What a connection is to be, and the `attach` message that says so. */
-export interface Application {
+export interface AttachRequest {
   /** For example `bulk-0`. */
   readonly channel: string;
   readonly greeting: Uint8Array<ArrayBuffer>;
@@ -37,7 +37,7 @@ export class Refused extends Error {
  */
 export async function attach(
   address: Address,
-  { channel, greeting }: Application,
+  { channel, greeting }: AttachRequest,
 ): Promise<Attached> {
   const socket = await connect(address);
   socket.write(greeting);
