@@ -10,8 +10,7 @@ export interface ChannelSeat {
 }
 
 /** Main thread to channel. */
-export interface ChannelCommand {
-  readonly type: "open";
+export interface ChannelOpening {
   /** The source has connected the channel, on this descriptor: see transport/hand-over.ts. */
   readonly fd: number;
 }

@@ -2,9 +2,10 @@ import type { Worker } from "node:worker_threads";
 import { type Failure, MigrationError } from "../failure.js";
 import type { RamHandle } from "../memory/ram.js";
 import { startThread } from "../platform/spare-threads.js";
+import { bulkChannels, faultLines, URGENT } from "../protocol/channel-names.js";
 import { FaultLines } from "../transport/fault-lines.js";
 import type { ArrivalTablesHandle } from "./arrival-tables.js";
-import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
+import type { ChannelOpening, ChannelReport, ChannelSeat } from "./channel-contract.js";
 
 /** What a channel's thread runs. */
 export const DEST_CHANNEL_ENTRY = new URL("channel-thread.js", import.meta.url);
@@ -32,10 +33,10 @@ export class ChannelSet {
     private readonly seat: { readonly ram: RamHandle; readonly tables: ArrivalTablesHandle },
     private readonly listener: ChannelListener,
   ) {
-    const names = Array.from({ length: bulkCount }, (_, index) => `bulk-${String(index)}`);
-    this.threads = new Map([...names, "urgent"].map((name) => [name, this.start(name)]));
+    const channels = [...bulkChannels(bulkCount), URGENT];
+    this.threads = new Map(channels.map((channel) => [channel, this.start(channel)]));
     this.faultLines = new FaultLines(vcpuCount);
-    this.lineNames = Array.from({ length: vcpuCount }, (_, vcpu) => `fault-${String(vcpu)}`);
+    this.lineNames = faultLines(vcpuCount);
   }
 
   /** Throws CHANNEL_UNKNOWN or CHANNEL_TAKEN. */
@@ -48,10 +49,10 @@ export class ChannelSet {
   /** Gives descriptor `fd` to whoever a channel that passed `check` belongs to. */
   adopt(channel: string, fd: number): void {
     this.taken.add(channel);
-    const command: ChannelCommand = { type: "open", fd };
+    const opening: ChannelOpening = { fd };
     const thread = this.threads.get(channel);
     if (thread === undefined) this.faultLines.open(this.lineNames.indexOf(channel), fd);
-    else thread.postMessage(command);
+    else thread.postMessage(opening);
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 import { takeSeat } from "../platform/spare-threads.js";
 import { nameThread } from "../platform/thread-name.js";
 import { Channel } from "./channel.js";
-import type { ChannelCommand, ChannelSeat } from "./channel-contract.js";
+import type { ChannelOpening, ChannelSeat } from "./channel-contract.js";
 import { rehearseRequests } from "./rehearsal.js";
 
 /** Entry of a channel's thread: see channel-contract.ts. */
@@ -12,7 +12,7 @@ takeSeat((given, main) => {
   const channel = new Channel(seat, (report) => {
     main.postMessage(report);
   });
-  main.on("message", (command: ChannelCommand) => {
-    channel.open(command.fd);
+  main.on("message", ({ fd }: ChannelOpening) => {
+    channel.open(fd);
   });
 });

@@ -1,6 +1,7 @@
 import type net from "node:net";
 import { type Failure, MigrationError } from "../failure.js";
 import { GuestRam } from "../memory/ram.js";
+import { URGENT } from "../protocol/channel-names.js";
 import { nextSequence } from "../protocol/frame.js";
 import { encodeWords, FIRST_DATA_SEQUENCE, FRAME_TYPES } from "../protocol/pages.js";
 import { GatheringSink } from "../transport/gathering-sink.js";
@@ -28,7 +29,7 @@ export class Channel {
     private readonly seat: ChannelSeat,
     private readonly report: (report: ChannelReport) => void,
   ) {
-    this.isUrgent = seat.channel === "urgent";
+    this.isUrgent = seat.channel === URGENT;
     this.ram = new GuestRam(seat.ram);
     const arrival = new Arrival(this.ram, new ArrivalTables(seat.tables), {
       torn: (pages) => {

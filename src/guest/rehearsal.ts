@@ -4,9 +4,9 @@ import { createHistogram } from "node:perf_hooks";
 import { AtomicPageBitmap } from "../memory/bitmap.js";
 import { PAGE_BYTES, RAM_GRAIN_BYTES } from "../memory/geometry.js";
 import { GuestRam } from "../memory/ram.js";
-import { ABSENT } from "../memory/words.js";
-import type { GuestProgram } from "./program.js";
+import { ABSENT, VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import { FaultLine, FaultLines } from "../transport/fault-lines.js";
+import type { GuestProgram } from "./program.js";
 import { Vcpu } from "./vcpu.js";
 
 /** Enough for the compiler to take the path of a fault seriously. */
@@ -21,11 +21,13 @@ export function rehearseFaults(): void {
   const requested = AtomicPageBitmap.create(ram.pageCount);
   const lines = new FaultLines(1);
   lines.open(0, openSync(devNull, "w"));
-  // Brings the page before the vCPU sleeps.
+  const awaited = vcpuWords(0) + VCPU_WORDS.AWAITED;
+  // Brings the page before the vCPU sleeps, as the thread would that brings a real one.
   const line = new (class extends FaultLine {
-    override request(page: number, hits: number): void {
-      super.request(page, hits);
-      ram.arrived.claim(page);
+    override flush(): boolean {
+      const hasLeft = super.flush();
+      ram.arrived.claim(Atomics.exchange(ram.words, awaited, 0) - 1);
+      return hasLeft;
     }
   })(lines.words, 0);
   const end = new Error("the rehearsal is over");

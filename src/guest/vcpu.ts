@@ -4,8 +4,8 @@ import { AtomicPageBitmap } from "../memory/bitmap.js";
 import { EpochMember } from "../memory/epoch.js";
 import { GuestRam } from "../memory/ram.js";
 import { TrackedMemory, type VcpuWaits } from "../memory/tracked-memory.js";
-import { FaultLine } from "../transport/fault-lines.js";
 import { isPause, VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import { FaultLine } from "../transport/fault-lines.js";
 import { Pacer } from "./pacer.js";
 import type { GuestProgram } from "./program.js";
 import { Throttle } from "./throttle.js";
@@ -107,22 +107,16 @@ export class Vcpu implements VcpuWaits {
     // bit, then looks for the announcement. So one of the two sees the other, and no wake-up is lost.
     Atomics.store(this.words, at, page + 1);
     if (this.requested?.claim(page) === true) this.line?.request(page, this.prepullHits());
-    const hasLeft = this.line?.flush();
     this.epoch.quiesce();
-    if (hasLeft === false) this.insist(page, at);
-    while (!this.ram.arrived.has(page)) Atomics.wait(this.words, at, page + 1);
+    while (!this.ram.arrived.has(page)) {
+      const hasLeft = this.line?.flush() !== false;
+      Atomics.wait(this.words, at, page + 1, hasLeft ? Infinity : RETRY_MS);
+    }
     this.epoch.rejoin();
     Atomics.store(this.words, at, 0);
     const us = Math.max(1, Math.round((monotonicClock.nowMs() - startMs) * 1000));
     Atomics.add(this.words, this.base + VCPU_WORDS.BLOCKED_US, us);
     this.seat.latencyUs.record(us);
-  }
-
-  /** Until the request for `page` has left or the page is here. */
-  private insist(page: number, at: number): void {
-    while (!this.ram.arrived.has(page) && this.line?.flush() === false) {
-      Atomics.wait(this.words, at, page + 1, RETRY_MS);
-    }
   }
 
   private prepullHits(): number {

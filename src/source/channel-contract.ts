@@ -9,10 +9,10 @@ import type { Tuning } from "./tuning.js";
 
 /** What a channel thread of the source is born with. Shared tables: migration-tables.ts. */
 export interface ChannelSeat {
-  /** `bulk-0`, `bulk-1`, … or `urgent`. */
+  /** See protocol/channel-names.ts. */
   readonly channel: string;
   readonly to: Address;
-  /** Its own connection, and of the urgent channel also the fault lines, `fault-0` and so on, one a vCPU. */
+  /** Its own connection, and of the urgent channel also the vCPUs' fault lines. */
   readonly connections: readonly [own: AttachRequest, ...lines: AttachRequest[]];
   readonly ram: RamHandle;
   readonly tables: MigrationTablesHandle;

@@ -1,6 +1,7 @@
 import type { Worker } from "node:worker_threads";
 import { type Failure, failureOf, MigrationError } from "../failure.js";
 import { startThread } from "../platform/spare-threads.js";
+import { bulkChannels, faultLines, URGENT } from "../protocol/channel-names.js";
 import { decodeMessage } from "../protocol/codec.js";
 import type { Frame } from "../protocol/frame.js";
 import { peerFailure } from "../protocol/messages.js";
@@ -112,8 +113,8 @@ export class ChannelPool {
       const connections = [requestFor(channel), ...lines.map(requestFor)] as const;
       return new ChannelThread({ ...seat, channel, connections }, listener);
     };
-    this.bulk = numbered("bulk", bulkCount).map((channel) => thread(channel, []));
-    this.urgent = thread("urgent", numbered("fault", vcpuCount));
+    this.bulk = bulkChannels(bulkCount).map((channel) => thread(channel, []));
+    this.urgent = thread(URGENT, faultLines(vcpuCount));
   }
 
   /** Connects every channel. Rejects as `attach` does, or with PEER_FAILED. */
@@ -140,8 +141,4 @@ export class ChannelPool {
   async close(): Promise<void> {
     await Promise.all([...this.bulk, this.urgent].map((channel) => channel.terminate()));
   }
-}
-
-function numbered(name: string, count: number): readonly string[] {
-  return Array.from({ length: count }, (_, index) => `${name}-${String(index)}`);
 }

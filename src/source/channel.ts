@@ -1,6 +1,7 @@
 import { type Clock, monotonicClock } from "../clock.js";
 import { MigrationError } from "../failure.js";
 import { GuestRam } from "../memory/ram.js";
+import { URGENT } from "../protocol/channel-names.js";
 import { type Frame, malformed } from "../protocol/frame.js";
 import { MAX_TORN_PAGES } from "../protocol/limits.js";
 import { decodeWords, FIRST_DATA_SEQUENCE, FRAME_TYPES, PURPOSE } from "../protocol/pages.js";
@@ -42,7 +43,7 @@ export class Channel {
     faultLines: readonly Attached[],
     private readonly report: (report: ChannelReport) => void,
   ) {
-    this.isUrgent = seat.channel === "urgent";
+    this.isUrgent = seat.channel === URGENT;
     this.ram = new GuestRam(seat.ram);
     this.tables = new MigrationTables(seat.tables);
     this.drainLimit = new RateLimit(seat.tables.limiter, seat.rates.drain, this.clock);

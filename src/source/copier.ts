@@ -111,9 +111,12 @@ export class Copier {
     switch (opening) {
       case "all-but-hot": {
         const { pool, heat } = this.parts;
-        const { nextPass: pass } = this;
-        const { bulkCount: channels } = pool;
-        await pool.pass({ type: "pass", pass, channels, history: heat.entries() });
+        await pool.pass({
+          type: "pass",
+          pass: this.nextPass,
+          channels: pool.bulkCount,
+          history: heat.entries(),
+        });
         break;
       }
       case "all":

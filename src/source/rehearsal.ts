@@ -3,6 +3,7 @@ import { Duplex } from "node:stream";
 import { PAGE_BYTES, RAM_GRAIN_BYTES } from "../memory/geometry.js";
 import { GuestRam } from "../memory/ram.js";
 import { FIRST_EPOCH } from "../memory/words.js";
+import { URGENT } from "../protocol/channel-names.js";
 import { FrameDecoder } from "../protocol/frame.js";
 import { MAX_CONTROL_BYTES } from "../protocol/limits.js";
 import { encodeWords, FRAME_TYPES } from "../protocol/pages.js";
@@ -32,23 +33,22 @@ export function rehearseRequests(): void {
     },
   });
   const seat = {
-    channel: "urgent",
+    channel: URGENT,
     to: { host: "", port: 0 },
-    connections: [{ channel: "urgent", greeting: new Uint8Array() }] as const,
+    connections: [{ channel: URGENT, greeting: new Uint8Array() }] as const,
     ram: ram.handle,
     tables: tables.handle,
     rates: { pass: undefined, drain: undefined },
     tuning: completeTuning(),
   };
-  const connection = () => ({
-    channel: "urgent",
+  const vcpu = new Duplex({ read: () => undefined });
+  const attached = (stream: Duplex) => ({
+    channel: URGENT,
     // All that a channel asks of its socket is what every stream has.
-    socket: nobody as unknown as net.Socket,
+    socket: stream as unknown as net.Socket,
     decoder: new FrameDecoder(MAX_CONTROL_BYTES),
   });
-  const vcpu = new Duplex({ read: () => undefined });
-  const faultLine = { ...connection(), socket: vcpu as unknown as net.Socket };
-  new Channel(seat, connection(), [faultLine], () => undefined);
+  new Channel(seat, attached(nobody), [attached(vcpu)], () => undefined);
   for (let sequence = 0; sequence < REQUESTS; sequence += 1) {
     const page = sequence % ram.pageCount;
     tables.queued.take(page);

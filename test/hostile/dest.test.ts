@@ -67,11 +67,7 @@ function onBulk(act: (bulk: Peer) => unknown): Attack {
 /** Breaks the urgent connection while its fault line still waits to be attached. */
 async function breakWhileAttaching(dest: HostileDest): Promise<void> {
   await dest.welcome();
-  const channels = new Map<string, Peer>();
-  for (let count = 0; count < 3; count += 1) {
-    const peer = await dest.accept();
-    channels.set((await peer.hear("attach", "greeting")).channel, peer);
-  }
+  const channels = await dest.applicants(3);
   const urgent = channels.get("urgent")!;
   urgent.sayWords(FRAME_TYPES.ATTACHED);
   urgent.socket.resetAndDestroy();

@@ -299,15 +299,20 @@ export class HostileDest implements AsyncDisposable {
     return control;
   }
 
-  /** The next `count` connections, by channel name. */
-  async attach(count: number): Promise<Map<string, Peer>> {
+  /** The next `count` connections, by channel name; they wait to hear that they are attached. */
+  async applicants(count: number): Promise<Map<string, Peer>> {
     const channels = new Map<string, Peer>();
     for (let index = 0; index < count; index += 1) {
       const peer = await this.accept();
-      const { channel } = await peer.hear("attach", "greeting");
-      peer.sayWords(FRAME_TYPES.ATTACHED);
-      channels.set(channel, peer);
+      channels.set((await peer.hear("attach", "greeting")).channel, peer);
     }
+    return channels;
+  }
+
+  /** The same, attached. */
+  async attach(count: number): Promise<Map<string, Peer>> {
+    const channels = await this.applicants(count);
+    for (const peer of channels.values()) peer.sayWords(FRAME_TYPES.ATTACHED);
     return channels;
   }
 

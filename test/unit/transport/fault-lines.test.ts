@@ -46,7 +46,7 @@ function openPipe(t: TestContext, blocking: boolean) {
     const taken: Buffer[] = [];
     const piece = Buffer.alloc(2 ** 16);
     for (;;) {
-      const count = isEmpty(() => readSync(out, piece)) ?? 0;
+      const count = unlessItBlocks(() => readSync(out, piece)) ?? 0;
       if (count === 0) return Buffer.concat(taken);
       taken.push(Buffer.from(piece.subarray(0, count)));
     }
@@ -54,14 +54,15 @@ function openPipe(t: TestContext, blocking: boolean) {
   /** Until nothing more fits. */
   const fill = () => {
     const other = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
-    for (const size of [4096, 1]) while (isEmpty(() => writeSync(other, Buffer.alloc(size))));
+    for (const size of [4096, 1])
+      while (unlessItBlocks(() => writeSync(other, Buffer.alloc(size))));
     closeSync(other);
   };
   return { into, takeAll, fill };
 }
 
 /** Undefined where the pipe would block. */
-function isEmpty(work: () => number): number | undefined {
+function unlessItBlocks(work: () => number): number | undefined {
   try {
     return work();
   } catch (error) {
