@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { timestamp } from "../clock.js";
 import { MigrationError } from "../failure.js";
+import { lockFile } from "../platform/file-lock.js";
 
 /**
  * What a host has done with the ownership of a generation of a guest:
@@ -46,6 +47,12 @@ const lineSchema = z.object({
 });
 
 /**
+ * A guest that was handed over has started long before. Sooner, the thread that syncs would take a core from those that
+ * start it: a millisecond in which it stands still.
+ */
+const SYNC_DELAY_MS = 50;
+
+/**
  * The ownership journal: one line of JSON for each record. It outlives the process, so that a host that was
  * restarted still gives the answer that it gave, and never claims a guest that it may not run.
  *
@@ -57,6 +64,7 @@ const lineSchema = z.object({
 export class Journal {
   private readonly last = new Map<string, RecordKind | "uncertain">();
   private readonly boot = bootId();
+  private syncTimer: NodeJS.Timeout | undefined;
 
   private constructor(
     private readonly path: string,
@@ -68,9 +76,17 @@ export class Journal {
     const path = join(directory, "ownership.jsonl");
     return usable(path, () => {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
-      const journal = new Journal(path, openSync(path, "a", 0o600));
-      journal.load(readFileSync(path, "utf8"));
-      return journal;
+      const fd = openSync(path, "a", 0o600);
+      try {
+        // Two hosts that write one journal would each answer without what the other has done.
+        if (!lockFile(fd)) throw new Error("another host is using it");
+        const journal = new Journal(path, fd);
+        journal.load(readFileSync(path, "utf8"));
+        return journal;
+      } catch (error) {
+        closeSync(fd);
+        throw error;
+      }
     });
   }
 
@@ -90,6 +106,7 @@ export class Journal {
   }
 
   close(): void {
+    clearTimeout(this.syncTimer);
     closeSync(this.fd);
   }
 
@@ -108,7 +125,10 @@ export class Journal {
 
   /** Has the disk follow, while the guest runs. If it does not, `prepared` still tells the truth. */
   private syncSoon(): void {
-    fdatasync(this.fd, () => undefined);
+    clearTimeout(this.syncTimer);
+    this.syncTimer = setTimeout(() => {
+      fdatasync(this.fd, () => undefined);
+    }, SYNC_DELAY_MS);
   }
 
   private load(text: string): void {

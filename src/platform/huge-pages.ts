@@ -14,7 +14,7 @@ const MADV_HUGEPAGE = 14;
 export function adviseHugePages(memory: SharedArrayBuffer): boolean {
   const library = libc();
   if (library === undefined) return false;
-  const madvise = library.func("int madvise(void *, size_t, int)") as (
+  const madvise = library.handle.func("int madvise(void *, size_t, int)") as (
     at: Uint8Array,
     byteCount: number,
     advice: number,

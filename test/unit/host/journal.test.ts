@@ -73,6 +73,27 @@ test("every record but running is on disk before write returns", (context) => {
   });
 });
 
+test("the disk follows running when the guest has long started, and not once the journal is closed", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const sync = context.mock.method(fs, "fdatasync");
+  syncBuiltinESMExports();
+  context.after(() => {
+    sync.mock.restore();
+    syncBuiltinESMExports();
+  });
+  const directory = folder(context);
+  opened(directory, (journal) => {
+    journal.write("a", 2, "running");
+    context.mock.timers.tick(10);
+    assert.equal(sync.mock.callCount(), 0);
+    context.mock.timers.tick(100);
+    assert.equal(sync.mock.callCount(), 1);
+    journal.write("b", 2, "running");
+  });
+  context.mock.timers.tick(100);
+  assert.equal(sync.mock.callCount(), 1);
+});
+
 test("after another boot of the machine, prepared may have lost what followed it", (context) => {
   const directory = folder(context);
   opened(directory, (journal) => {
@@ -143,6 +164,17 @@ test("a directory that cannot be used is refused", (context) => {
   failsWith("JOURNAL_UNUSABLE", () => Journal.open(join(file, "below")));
   fs.mkdirSync(fileIn(directory));
   failsWith("JOURNAL_UNUSABLE", () => Journal.open(directory));
+});
+
+test("a journal that a host is using is not opened by another, until that one is gone", (context) => {
+  const directory = folder(context);
+  opened(directory, (journal) => {
+    failsWith("JOURNAL_UNUSABLE", () => Journal.open(directory));
+    journal.write("a", 1, "born");
+  });
+  opened(directory, (journal) => {
+    assert.equal(journal.find("a", 1), "born");
+  });
 });
 
 test("a record that did not fit on the disk is not believed", (context) => {
