@@ -81,6 +81,12 @@ export class ArrivalTables {
   enterStageThree(missingPages: number): void {
     Atomics.store(this.words, WORDS.MISSING, missingPages);
     Atomics.store(this.words, WORDS.STAGE, STAGE.THREE);
+    Atomics.notify(this.words, WORDS.STAGE);
+  }
+
+  /** Blocks this thread while the guest has not been taken over, at most `timeoutMs`. */
+  awaitStageThree(timeoutMs: number): void {
+    Atomics.wait(this.words, WORDS.STAGE, STAGE.ONE, timeoutMs);
   }
 
   /** Pages that vCPUs had to ask for. */

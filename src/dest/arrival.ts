@@ -58,6 +58,8 @@ export class Arrival implements FrameHandler {
     private readonly ram: GuestRam,
     private readonly tables: ArrivalTables,
     private readonly sink: ArrivalSink,
+    /** How long pages of stage three wait for it; 0 for none at all. */
+    private readonly patienceMs = 0,
   ) {
     this.pageCount = ram.pageCount;
     this.kernel = createPageKernel(ram.handle.memory);
@@ -66,9 +68,10 @@ export class Arrival implements FrameHandler {
   }
 
   place(frame: IncomingFrame): Uint8Array[] {
+    const isPass = frame.purpose === PURPOSE.PASS;
+    if (!isPass) this.tables.awaitStageThree(this.patienceMs);
     this.checkStage(frame);
     const data = frame.runs.filter(({ kind }) => kind === RUN_KIND.DATA);
-    const isPass = frame.purpose === PURPOSE.PASS;
     if (!isPass) this.claim(frame.runs);
     const places = isPass
       ? data.map((run) => this.view(run))

@@ -3,10 +3,11 @@ import { type Failure, MigrationError } from "../failure.js";
 import { GuestRam } from "../memory/ram.js";
 import { URGENT } from "../protocol/channel-names.js";
 import { nextSequence } from "../protocol/frame.js";
+import { RUNNING_TIMEOUT_MS } from "../protocol/limits.js";
 import { encodeWords, FIRST_DATA_SEQUENCE, FRAME_TYPES } from "../protocol/pages.js";
 import { GatheringSink } from "../transport/gathering-sink.js";
 import { openInPlace } from "../transport/in-place.js";
-import { Arrival } from "./arrival.js";
+import { Arrival, type ArrivalSink } from "./arrival.js";
 import { ArrivalTables } from "./arrival-tables.js";
 import type { ChannelReport, ChannelSeat } from "./channel-contract.js";
 import { PageReceiver } from "./page-receiver.js";
@@ -31,7 +32,7 @@ export class Channel {
   ) {
     this.isUrgent = seat.channel === URGENT;
     this.ram = new GuestRam(seat.ram);
-    const arrival = new Arrival(this.ram, new ArrivalTables(seat.tables), {
+    const sink: ArrivalSink = {
       torn: (pages) => {
         this.send(FRAME_TYPES.TORN, pages);
       },
@@ -47,7 +48,11 @@ export class Channel {
       whole: () => {
         report({ type: "whole" });
       },
-    });
+    };
+    // Pages that are sent ahead may overtake the switchover. A thread that waits for it keeps nobody waiting: the urgent
+    // channel carries nothing else before it.
+    const patienceMs = this.isUrgent ? RUNNING_TIMEOUT_MS : 0;
+    const arrival = new Arrival(this.ram, new ArrivalTables(seat.tables), sink, patienceMs);
     this.receiver = new PageReceiver(arrival, FIRST_DATA_SEQUENCE);
   }
 

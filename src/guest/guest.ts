@@ -34,8 +34,8 @@ export const VCPU_ENTRY = new URL("vcpu-thread.js", import.meta.url);
 /** A vCPU that sleeps all the time would never come to a safepoint of its own. */
 const MOST_THROTTLE_PERCENT = 99;
 
-/** A guest that was stopped, and when its last vCPU stood. */
-type Stand = CpuStates & { readonly pausedMs: number };
+/** A guest that was stopped, the pages that its vCPUs worked on, and when the last of them stood. */
+export type Stand = CpuStates & { readonly inUse: readonly number[]; readonly pausedMs: number };
 
 /**
  * The vCPU threads of one guest, as the host's main thread drives them. Between `create` and `start` they
@@ -214,6 +214,7 @@ export class Guest {
     return {
       cpus: all.map((it) => it.cpu),
       operations: all.map((it) => it.operations),
+      inUse: all.flatMap((it) => it.inUse),
       pausedMs: Math.max(...all.map((it) => it.pausedMs)),
     };
   }

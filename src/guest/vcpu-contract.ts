@@ -42,6 +42,8 @@ export type VcpuReport =
       readonly type: "paused";
       readonly cpu: object;
       readonly operations: number;
+      /** Pages that it worked on when it stopped, and is likely to touch first when it goes on. */
+      readonly inUse: readonly number[];
       readonly pausedMs: number;
     }
   | { readonly type: "failed"; readonly failure: Failure };

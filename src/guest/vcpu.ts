@@ -9,11 +9,14 @@ import { FaultLine } from "../transport/fault-lines.js";
 import { Pacer } from "./pacer.js";
 import type { GuestProgram } from "./program.js";
 import { Throttle } from "./throttle.js";
+import { TouchedPages } from "./touched-pages.js";
 import type { VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 
 /** Safepoints lie this far apart: often enough for a short pause, rarely enough to cost nothing. */
 const SLICE_MS = 0.1;
 const MAX_SLICE_OPERATIONS = 1 << 24;
+/** Pages that a vCPU names as those that it works on: all that it touched in one operation, if that is not a large one. */
+const MAX_PAGES_IN_USE = 4;
 /** A request that has not left is tried again this often, while the page may come unasked. */
 const RETRY_MS = 1;
 /** A guest that sleeps on a futex of its own looks this often whether the host wants it. */
@@ -22,6 +25,7 @@ const FUTEX_SLICE_MS = 1;
 /** One vCPU: runs the program slice by slice, with a safepoint between slices. Owns its thread. */
 export class Vcpu implements VcpuWaits {
   readonly memory: TrackedMemory;
+  private readonly touched: TouchedPages;
   private readonly ram: GuestRam;
   private readonly words: Int32Array;
   private readonly base: number;
@@ -30,6 +34,8 @@ export class Vcpu implements VcpuWaits {
   private readonly throttle: Throttle;
   private readonly requested: AtomicPageBitmap | undefined;
   private readonly prepulled: AtomicPageBitmap | undefined;
+  /** Since the guest was born. */
+  private operations = 0;
 
   constructor(
     private readonly seat: VcpuSeat,
@@ -42,6 +48,7 @@ export class Vcpu implements VcpuWaits {
     this.base = vcpuWords(seat.vcpu);
     this.epoch = new EpochMember(this.words, seat.vcpu);
     this.memory = new TrackedMemory(this.ram, this.epoch, this);
+    this.touched = new TouchedPages(this.ram, this.epoch, this);
     const pace = program.operationsPerSecond?.(seat.options);
     const share = pace === undefined ? undefined : pace / this.ram.vcpuCount;
     this.pacer = new Pacer(share, monotonicClock);
@@ -62,7 +69,7 @@ export class Vcpu implements VcpuWaits {
 
   /** Runs the guest for good; returns only by an exception of the program. */
   run(cpu: object, operationsBefore: number): never {
-    let operations = operationsBefore;
+    this.operations = operationsBefore;
     let slice = 1;
     let isFirst = true;
     this.epoch.rejoin();
@@ -70,7 +77,9 @@ export class Vcpu implements VcpuWaits {
       this.epoch.acknowledge();
       const request = this.request();
       if (isPause(request)) {
-        this.park(request, cpu, operations);
+        // An operation that fills a slice by itself would make the pause as much longer.
+        const inUse = slice > 1 ? this.pagesInUse(cpu) : [];
+        this.park(request, cpu, inUse);
         isFirst = true;
         slice = 1;
       }
@@ -80,11 +89,8 @@ export class Vcpu implements VcpuWaits {
         continue;
       }
       const startMs = monotonicClock.nowMs();
-      const done = checkedCount(this.program.step(this.memory, cpu, allowed));
+      this.operate(this.memory, cpu, allowed);
       const endMs = monotonicClock.nowMs();
-      operations += done;
-      this.pacer.spend(done);
-      Atomics.store(this.words, this.base + VCPU_WORDS.OPERATIONS, operations | 0);
       if (isFirst) {
         this.report({ type: "started", firstOperationMs: endMs });
         isFirst = false;
@@ -96,6 +102,19 @@ export class Vcpu implements VcpuWaits {
         this.throttle.paid(monotonicClock.nowMs() - endMs);
       }
     }
+  }
+
+  private operate(memory: TrackedMemory, cpu: object, operations: number): void {
+    const done = checkedCount(this.program.step(memory, cpu, operations));
+    this.operations += done;
+    this.pacer.spend(done);
+    Atomics.store(this.words, this.base + VCPU_WORDS.OPERATIONS, this.operations | 0);
+  }
+
+  /** Goes one operation further, and looks what it touches: most programs go on where they have been. */
+  private pagesInUse(cpu: object): readonly number[] {
+    this.operate(this.touched.memory, cpu, 1);
+    return this.touched.take().slice(0, MAX_PAGES_IN_USE);
   }
 
   /** A page fault: asks for the page, and sleeps until the thread that brings it says so. */
@@ -146,10 +165,11 @@ export class Vcpu implements VcpuWaits {
   }
 
   /** Stands still until the host lets it run, with its state handed over. */
-  private park(request: number, cpu: object, operations: number): void {
+  private park(request: number, cpu: object, inUse: readonly number[]): void {
     const at = this.base + VCPU_WORDS.REQUEST;
     this.epoch.quiesce();
-    this.report({ type: "paused", cpu, operations, pausedMs: monotonicClock.nowMs() });
+    const { operations } = this;
+    this.report({ type: "paused", cpu, operations, inUse, pausedMs: monotonicClock.nowMs() });
     // Until the next request, whatever it is: resumed and paused again at once, it reports once more.
     while (Atomics.load(this.words, at) === request) Atomics.wait(this.words, at, request);
     this.epoch.rejoin();

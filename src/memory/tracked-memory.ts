@@ -34,12 +34,12 @@ export class TrackedMemory implements GuestMemory {
   private readonly u64: BigUint64Array;
   private readonly f32: Float32Array;
   private readonly f64: Float64Array;
-  private readonly stamps: Int32Array;
 
   constructor(
     private readonly ram: GuestRam,
     private readonly epoch: EpochMember,
     private readonly waits: VcpuWaits,
+    private readonly stamps: Int32Array = ram.stamps,
   ) {
     this.byteLength = ram.byteLength;
     this.u8 = new Uint8Array(ram.buffer);
@@ -49,7 +49,6 @@ export class TrackedMemory implements GuestMemory {
     this.u64 = new BigUint64Array(ram.buffer);
     this.f32 = new Float32Array(ram.buffer);
     this.f64 = new Float64Array(ram.buffer);
-    this.stamps = ram.stamps;
   }
 
   loadU8(address: number): number {

@@ -27,6 +27,10 @@ import { MAX_DATA_PAGES, MAX_DESCRIBED_PAGES, MAX_RUNS } from "./limits.js";
  *
  * A page that a vCPU waits for is requested on the fault line of that vCPU, which carries nothing else, and comes on the
  * urgent connection. One that came corrupt is requested again on the connection that it came on.
+ *
+ * Pages that the guest worked on when it stopped are pushed on the urgent connection right behind the switchover, and may
+ * overtake it: the destination leaves them unread until it has taken the guest over, for as long as the source waits for
+ * `running` at most. On any other connection pages of stage three are an error before it.
  */
 export const FRAME_TYPES = {
   PAGES: 0x40,

@@ -46,6 +46,8 @@ export type ChannelCommand =
       /** Pages written in this epoch or later are left for the next round; Infinity for none. */
       readonly skipSince: number;
     }
+  /** The guest was handed over, and is likely to touch these first. Not answered. */
+  | { readonly type: "sendAhead"; readonly pages: readonly number[] }
   /** Stage three: pages of `planned` in the shared tables. Not answered: the destination says when it has all. */
   | { readonly type: "push" }
   /** Stage three: these before what is pushed. Not answered. */

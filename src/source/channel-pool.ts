@@ -127,6 +127,11 @@ export class ChannelPool {
     await Promise.all(this.bulk.map((channel) => channel.run(command)));
   }
 
+  /** Sends these pages to a guest that was handed over, before it can ask for them. */
+  sendAhead(pages: readonly number[]): void {
+    this.urgent.tell({ type: "sendAhead", pages });
+  }
+
   /** Begins to send what the tables plan for stage three. */
   push(): void {
     for (const channel of this.bulk) channel.tell({ type: "push" });

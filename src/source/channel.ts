@@ -73,6 +73,9 @@ export class Channel {
       case "round":
         void this.pass(command);
         break;
+      case "sendAhead":
+        this.sendAhead(command.pages);
+        break;
       case "push":
         this.stageThree().push();
         break;
@@ -89,6 +92,14 @@ export class Channel {
     if (command.type === "round") await new Round(command, ram, tables, sender, limit).run();
     else await new Pass(command, ram, tables, sender, limit, seat.tuning, clock).run();
     this.barrier = command.pass;
+  }
+
+  /** The urgent channel: the destination takes these as soon as it has taken the guest over. */
+  private sendAhead(pages: readonly number[]): void {
+    for (const page of pages) {
+      if (this.tables.queued.claim(page)) this.sender.add(page, this.seat.tuning.unchanged);
+    }
+    this.drainLimit.charge(this.sender.flush(PURPOSE.PUSH, 0));
   }
 
   private stageThree(): Drain {

@@ -1,5 +1,5 @@
 import { type Failure, failureOf } from "../failure.js";
-import type { CpuStates, Guest } from "../guest/guest.js";
+import type { Guest, Stand } from "../guest/guest.js";
 import type { ThroughputRecorder } from "../guest/throughput.js";
 import type { PageBitmap } from "../memory/bitmap.js";
 import { RUNNING_TIMEOUT_MS } from "../protocol/limits.js";
@@ -42,7 +42,7 @@ export class Outgoing {
   private dirty: PageBitmap | undefined;
   private neighbours: Neighbours | undefined;
   private pausing: Promise<void> = Promise.resolve();
-  private paused: CpuStates | undefined;
+  private paused: Stand | undefined;
   private states: readonly Uint8Array<ArrayBuffer>[] = [];
   private runningTimer: NodeJS.Timeout | undefined;
   private progressTimer: NodeJS.Timeout | undefined;
@@ -292,6 +292,8 @@ export class Outgoing {
       operations: [...paused.operations],
       dirty: dirty.toBytes(),
     });
+    // After it: on a slow link it does not wait for them.
+    this.pool.sendAhead(paused.inUse.filter((page) => dirty.has(page)));
     this.measured.dirtyPages = dirty.count();
     this.dirty = dirty;
     this.runningTimer = setTimeout(() => {

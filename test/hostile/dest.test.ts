@@ -8,7 +8,7 @@ import {
   RUNNING_TIMEOUT_MS,
 } from "../../src/protocol/limits.js";
 import { MESSAGES } from "../../src/protocol/messages.js";
-import { FRAME_TYPES } from "../../src/protocol/pages.js";
+import { FRAME_TYPES, PURPOSE } from "../../src/protocol/pages.js";
 import type { Report } from "../../src/protocol/report.js";
 import { Daemon } from "../process/daemon.js";
 import { preload } from "../process/preload.js";
@@ -354,6 +354,18 @@ for (const [what, code, act] of LATE) {
     assert.deepEqual([guest.state, guest.operations], ["stranded", operations]);
   });
 }
+
+test("source sends the pages that its guest worked on before the new host asks for them", async () => {
+  const memtester = "memtester share=100%";
+  await using host = await Daemon.source(memtester, "--memory", "1MiB");
+  await using dest = await HostileDest.open();
+  await host.migrate(dest.address);
+  const { urgent } = await takeGuest(dest);
+  const { body, flags } = await urgent.hearFrame(FRAME_TYPES.PAGES);
+  assert.equal(flags, PURPOSE.PUSH);
+  const runs = new Uint32Array(body.slice(0, 4).buffer)[0];
+  assert.equal(runs, 2, "one page of each half");
+});
 
 test("source is in doubt when the new host answers but never says that the guest runs", async () => {
   const hasty = preload(`

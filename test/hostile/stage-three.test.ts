@@ -113,6 +113,31 @@ test("dest finds its guest whole although the last page came within the first op
   assert.deepEqual(urgent.unheard, [], "the urgent channel has no window to give credit for");
 });
 
+test("dest takes pages that are sent ahead of the switchover, once the guest is handed over", async () => {
+  await using host = await Daemon.dest();
+  using source = await HostileSource.greet(host.target);
+  await source.copy();
+  const urgent = await source.attach("urgent");
+  urgent.sayZeroPages(PURPOSE.PUSH, 3, 2);
+  source.switchOver([3, 4]);
+  await source.control.hear("running", "switchover");
+  const { pushed, networkFaults } = await source.control.hear("complete", "draining");
+  assert.deepEqual([pushed, networkFaults], [0, 0]);
+  assert.equal((await host.guest()).state, "running");
+});
+
+test("dest lets go of a source that sent pages ahead and then gave the guest up", async () => {
+  await using host = await Daemon.dest();
+  using source = await HostileSource.greet(host.target);
+  await source.copy();
+  const urgent = await source.attach("urgent");
+  urgent.sayZeroPages(PURPOSE.PUSH, 3, 2);
+  source.control.say("cancel", { by: "its user" });
+  await source.control.hungUp();
+  await urgent.hungUp();
+  assert.equal((await host.phase("ended", source.hello.migrationId)).stage, null);
+});
+
 /** Its first operation needs page 0. */
 const READER = `
     boot: () => [{}],

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { test } from "node:test";
-import { Arrival } from "../../../src/dest/arrival.js";
+import { Worker } from "node:worker_threads";
+import { Arrival, type ArrivalSink } from "../../../src/dest/arrival.js";
 import { ArrivalTables } from "../../../src/dest/arrival-tables.js";
 import type { IncomingFrame } from "../../../src/dest/page-receiver.js";
 import { install } from "../../../src/dest/take-over.js";
@@ -47,11 +49,11 @@ class Arriving {
   }
 
   /** The receiver of one more connection. */
-  channel(name = "bulk"): Arrival {
+  channel(name = "bulk", patienceMs = 0): Arrival {
     const say = (what: string, ...numbers: readonly number[]) => {
       this.said.push([name, what, ...numbers].join(" "));
     };
-    return new Arrival(this.ram, this.tables, {
+    const sink: ArrivalSink = {
       torn: (pages) => {
         say("torn", ...pages);
       },
@@ -67,7 +69,8 @@ class Arriving {
       whole: () => {
         say("whole");
       },
-    });
+    };
+    return new Arrival(this.ram, this.tables, sink, patienceMs);
   }
 
   /** Every page comes in stage one, with old contents; then the guest is handed over without `dirty`. */
@@ -324,6 +327,24 @@ test("pages of a pass are refused in stage three, and missing ones in stage one"
   failsWith("MESSAGE_UNEXPECTED", () => {
     deliver(handedOver.channel(), PURPOSE.PASS, [[3, fresh]]);
   });
+});
+
+test("pages that were sent ahead wait for stage three, but not for ever", async (context) => {
+  const arriving = new Arriving();
+  const impatient = arriving.channel("urgent", 1);
+  failsWith("MESSAGE_UNEXPECTED", () => {
+    deliver(impatient, PURPOSE.PUSH, [[3, fresh]]);
+  });
+  const other = new Worker(new URL("stage-three-worker.js", import.meta.url), {
+    workerData: arriving.tables.handle,
+  });
+  context.after(() => other.terminate());
+  await once(other, "message");
+  other.postMessage("enter");
+  // This thread stands still from here until the other has entered stage three.
+  deliver(arriving.channel("urgent", 60_000), PURPOSE.PUSH, [[3, fresh]]);
+  assert.equal(arriving.contents(3), fresh.fill);
+  assert.ok(arriving.ram.arrived.has(3));
 });
 
 test("a pass that is still under way when the guest is handed over is a failure", () => {

@@ -56,6 +56,29 @@ test("Guest is the guest that was never paused", async () => {
   }
 });
 
+test("Guest says which pages it worked on when it stopped", async () => {
+  const spec: GuestSpec = { ...SPEC, program: "builtin:memtester", vcpuCount: 1 };
+  const ram = GuestRam.allocate(spec.ramBytes, spec.vcpuCount);
+  const guest = await Guest.create(spec, ram, (failure) => {
+    assert.fail(failure.code);
+  });
+  try {
+    await guest.start(await guest.boot());
+    while (guest.operations() < 1e5) await new Promise(setImmediate);
+    const { cpus, inUse } = await guest.pause();
+    // One word of each half in an operation; the last one lies before the next.
+    const { halves, word } = cpus[0] as {
+      halves: { first: number; second: number; wordCount: number };
+      word: number;
+    };
+    const last = (word === 0 ? halves.wordCount : word) - 1;
+    const pages = [halves.first, halves.second].map((half) => (half + last * 4) >>> 12);
+    assert.deepEqual(inUse, pages);
+  } finally {
+    await guest.dispose();
+  }
+});
+
 test("Guest keeps pauses and resumptions in the order in which they were asked for", async () => {
   const guest = await running();
   try {
