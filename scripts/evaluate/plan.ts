@@ -73,7 +73,7 @@ export function planOf(part: Part, quick: boolean): readonly Point[] {
         ways: [STOP_AND_COPY, PRE_COPY, POST_COPY, SHIPPED],
       }));
     case "ablation":
-      return [...SERVICES, WALKER, FAR_WALKERS].map((guest) => {
+      return [...SERVICES, WALKER, FAR_WALKERS, FAR_STRIDER].map((guest) => {
         return { part, ...guest(quick), ways: ABLATIONS };
       });
   }
@@ -134,6 +134,17 @@ const SERVICES: readonly ((quick: boolean) => Service)[] = [
 
 /** Writes page after page: the guest that prepull is for. */
 const WALKER = service("sequential-writer", "sequential-writer", { rate: "20000pages/s" });
+
+/** Goes down the columns of a matrix with rows of 1 MiB, where a fault takes long: no push follows it. */
+const FAR_STRIDER = (quick: boolean): Service => {
+  const walker = WALKER(quick);
+  return {
+    ...walker,
+    name: "sequential-writer, stride of 1 MiB, 20 ms round trip",
+    settings: { ...walker.settings, stride: "256" },
+    roundTripMs: 20,
+  };
+};
 
 /** Four walks at once, of which the push can follow one, where a fault takes long. */
 const FAR_WALKERS = (quick: boolean): Service => ({

@@ -130,6 +130,7 @@ const refused: readonly (readonly [string, GuestOptions, RegExp])[] = [
   ],
   ["random-writer", { "working-set": "half" }, /^--set working-set: "half" is not a share/],
   ["sequential-writer", { "working-set": "101%" }, /^--set working-set: "101%" is not a share/],
+  ["sequential-writer", { stride: "0" }, /^--set stride: "0" is not a value from 1 to 256/],
   ["hot-cold", { theta: "1" }, /^--set theta: "1" is not a value from 0 to 0.999/],
   ["hot-cold", { "write-ratio": "2" }, /^--set write-ratio: "2" is not a value from 0 to 1/],
   ["hot-cold", { scatter: "maybe" }, /^--set scatter: must be one of yes, no/],

@@ -52,6 +52,13 @@ test("sequential-writer goes through its pages in order", () => {
   assert.deepEqual(order, [0, 1, 2, 3, 0, 1]);
 });
 
+test("sequential-writer goes down column after column when it strides, and misses no page", () => {
+  const options = { "working-set": "28KiB", stride: "3" };
+  const guest = new BootedGuest(sequentialWriter, { options });
+  const order = Array.from({ length: 9 }, () => pagesWrittenBy(guest, 1)[0]);
+  assert.deepEqual(order, [0, 3, 6, 1, 4, 2, 5, 0, 3]);
+});
+
 test("idle fills the share of memory that it is told to, and then touches nothing", () => {
   const zero = new Uint8Array(2 ** 20);
   const guest = new BootedGuest(idle, { options: { fill: "0.25" } });
