@@ -36,6 +36,7 @@ export type Failure =
       readonly availableBytes: number;
     }
   | { readonly code: "JOURNAL_UNUSABLE"; readonly path: string; readonly cause: string }
+  | { readonly code: "JOURNAL_IN_USE"; readonly path: string }
   | { readonly code: "THREAD_DIED"; readonly thread: string; readonly cause: string }
   | { readonly code: "UNSUPPORTED_NODE"; readonly detail: string }
   // Guests
@@ -134,6 +135,8 @@ export function describe(failure: Failure): string {
       return `the guest needs ${formatBytes(failure.wantedBytes)} and this host has ${formatBytes(failure.availableBytes)} to give; free memory here or choose a larger host`;
     case "JOURNAL_UNUSABLE":
       return `the ownership journal ${failure.path} cannot be used: ${failure.cause}; give another --state-dir`;
+    case "JOURNAL_IN_USE":
+      return `another host is using the ownership journal ${failure.path}; end that host, or give this one another --listen address or --state-dir`;
     case "THREAD_DIED":
       return `the ${failure.thread} thread ended unexpectedly: ${failure.cause}; see whether memory ran out, and the log for more`;
     case "UNSUPPORTED_NODE":

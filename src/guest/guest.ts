@@ -34,8 +34,8 @@ export const VCPU_ENTRY = new URL("vcpu-thread.js", import.meta.url);
 /** A vCPU that sleeps all the time would never come to a safepoint of its own. */
 const MOST_THROTTLE_PERCENT = 99;
 
-/** A guest that was stopped, the pages that its vCPUs worked on, and when the last of them stood. */
-export type Stand = CpuStates & { readonly inUse: readonly number[]; readonly pausedMs: number };
+/** A guest that was stopped, what its vCPUs touched last if that was asked for, and when the last of them stood. */
+export type Stand = CpuStates & { readonly touched: readonly number[]; readonly pausedMs: number };
 
 /**
  * The vCPU threads of one guest, as the host's main thread drives them. Between `create` and `start` they
@@ -152,10 +152,11 @@ export class Guest {
 
   /**
    * Stops every vCPU of a running guest at a safepoint; for a guest that stands already, resolves with how
-   * it stands. Rejects with what ended a vCPU.
+   * it stands. Each vCPU goes one operation further if it shall tell what it `touched`, unless its operations are
+   * long. Rejects with what ended a vCPU.
    */
-  pause(): Promise<Stand> {
-    return this.inTurn(async () => (this.stand ??= await this.stop()));
+  pause({ watch = false } = {}): Promise<Stand> {
+    return this.inTurn(async () => (this.stand ??= await this.stop(watch)));
   }
 
   /** Lets a paused guest go on, after the pause that was asked for before. Does nothing to one that runs. */
@@ -206,15 +207,16 @@ export class Guest {
     await Promise.all(this.vcpus.map((thread) => thread.terminate()));
   }
 
-  private async stop(): Promise<Stand> {
+  private async stop(watch: boolean): Promise<Stand> {
     this.assertSound();
+    Atomics.store(this.ram.words, GUEST_WORDS.WATCH, watch ? 1 : 0);
     const paused = this.vcpus.map((thread) => thread.next("paused"));
     this.nextRequest();
     const all = await Promise.all(paused);
     return {
       cpus: all.map((it) => it.cpu),
       operations: all.map((it) => it.operations),
-      inUse: all.flatMap((it) => it.inUse),
+      touched: all.flatMap((it) => it.touched),
       pausedMs: Math.max(...all.map((it) => it.pausedMs)),
     };
   }

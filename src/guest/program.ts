@@ -34,8 +34,9 @@ export interface GuestProgram<Cpu extends object = object> {
   boot(memory: GuestMemory, options: GuestOptions, vcpuCount: number): readonly Cpu[];
   /**
    * Runs at least one and at most `operations` operations and returns how many; changes `cpu` in
-   * place. Leaves no state outside `memory` and `cpu`. It is called with `operations` chosen so that a
-   * call takes 50–200 µs, since between calls the vCPU passes a safepoint.
+   * place. Leaves no state outside `memory` and `cpu`, and keeps neither: the next call may come with another `memory`.
+   * It is called with `operations` chosen so that a call takes 50–200 µs, since between calls the vCPU passes a
+   * safepoint; before it is handed over, with one.
    */
   step(memory: GuestMemory, cpu: Cpu, operations: number): number;
   /**

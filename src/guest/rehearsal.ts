@@ -2,15 +2,18 @@ import { openSync } from "node:fs";
 import { devNull } from "node:os";
 import { createHistogram } from "node:perf_hooks";
 import { AtomicPageBitmap } from "../memory/bitmap.js";
+import { EpochMember } from "../memory/epoch.js";
 import { PAGE_BYTES, RAM_GRAIN_BYTES } from "../memory/geometry.js";
 import { GuestRam } from "../memory/ram.js";
 import { ABSENT, VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import { FaultLine, FaultLines } from "../transport/fault-lines.js";
 import type { GuestProgram } from "./program.js";
+import { TouchedPages } from "./touched-pages.js";
 import { Vcpu } from "./vcpu.js";
 
-/** Enough for the compiler to take the path of a fault seriously. */
+/** Enough for the compiler to take a path seriously. */
 const FAULTS = 400;
+const WATCHED_OPERATIONS = 400;
 
 /**
  * Runs a guest of nobody, whose every operation faults. Code that runs for the first time takes a millisecond where
@@ -67,4 +70,24 @@ export function rehearseFaults(): void {
     if (error !== end) throw error;
   }
   lines.close();
+}
+
+/** Watches operations of nobody's guest, as is done with the last one before a handover; see touched-pages.ts. */
+export function rehearseWatch(): void {
+  const ram = GuestRam.allocate(RAM_GRAIN_BYTES, 1);
+  const epoch = new EpochMember(ram.words, 0);
+  const touched = new TouchedPages(ram, epoch, {
+    awaitPage: () => undefined,
+    foundPage: () => undefined,
+    futexWait: () => "interrupted",
+  });
+  const { memory } = touched;
+  for (let operation = 0; operation < WATCHED_OPERATIONS; operation += 1) {
+    const address = (operation % ram.pageCount) * PAGE_BYTES;
+    memory.store32(address, operation);
+    memory.loadU32(address);
+    memory.loadU8(address);
+    memory.fill(address, 8, operation);
+    touched.take();
+  }
 }

@@ -42,8 +42,8 @@ export type VcpuReport =
       readonly type: "paused";
       readonly cpu: object;
       readonly operations: number;
-      /** Pages that it worked on when it stopped, and is likely to touch first when it goes on. */
-      readonly inUse: readonly number[];
+      /** Some pages that it touched last, and is likely to touch first when it goes on; see GUEST_WORDS.WATCH. */
+      readonly touched: readonly number[];
       readonly pausedMs: number;
     }
   | { readonly type: "failed"; readonly failure: Failure };

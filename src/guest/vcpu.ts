@@ -4,7 +4,7 @@ import { AtomicPageBitmap } from "../memory/bitmap.js";
 import { EpochMember } from "../memory/epoch.js";
 import { GuestRam } from "../memory/ram.js";
 import { TrackedMemory, type VcpuWaits } from "../memory/tracked-memory.js";
-import { isPause, VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import { GUEST_WORDS, isPause, VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import { FaultLine } from "../transport/fault-lines.js";
 import { Pacer } from "./pacer.js";
 import type { GuestProgram } from "./program.js";
@@ -15,8 +15,8 @@ import type { VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 /** Safepoints lie this far apart: often enough for a short pause, rarely enough to cost nothing. */
 const SLICE_MS = 0.1;
 const MAX_SLICE_OPERATIONS = 1 << 24;
-/** Pages that a vCPU names as those that it works on: all that it touched in one operation, if that is not a large one. */
-const MAX_PAGES_IN_USE = 4;
+/** Touched pages that a vCPU names: all that an ordinary operation touches. */
+const MAX_TOUCHED = 16;
 /** A request that has not left is tried again this often, while the page may come unasked. */
 const RETRY_MS = 1;
 /** A guest that sleeps on a futex of its own looks this often whether the host wants it. */
@@ -77,9 +77,9 @@ export class Vcpu implements VcpuWaits {
       this.epoch.acknowledge();
       const request = this.request();
       if (isPause(request)) {
-        // An operation that fills a slice by itself would make the pause as much longer.
-        const inUse = slice > 1 ? this.pagesInUse(cpu) : [];
-        this.park(request, cpu, inUse);
+        // An operation that takes most of a slice by itself would make the pause as much longer.
+        if (slice > 1 && this.isWatched) this.operate(this.touched.memory, cpu, 1);
+        this.park(request, cpu);
         isFirst = true;
         slice = 1;
       }
@@ -109,12 +109,6 @@ export class Vcpu implements VcpuWaits {
     this.operations += done;
     this.pacer.spend(done);
     Atomics.store(this.words, this.base + VCPU_WORDS.OPERATIONS, this.operations | 0);
-  }
-
-  /** Goes one operation further, and looks what it touches: most programs go on where they have been. */
-  private pagesInUse(cpu: object): readonly number[] {
-    this.operate(this.touched.memory, cpu, 1);
-    return this.touched.take().slice(0, MAX_PAGES_IN_USE);
   }
 
   /** A page fault: asks for the page, and sleeps until the thread that brings it says so. */
@@ -165,11 +159,12 @@ export class Vcpu implements VcpuWaits {
   }
 
   /** Stands still until the host lets it run, with its state handed over. */
-  private park(request: number, cpu: object, inUse: readonly number[]): void {
+  private park(request: number, cpu: object): void {
+    const touched = this.touched.take().slice(0, MAX_TOUCHED);
     const at = this.base + VCPU_WORDS.REQUEST;
     this.epoch.quiesce();
     const { operations } = this;
-    this.report({ type: "paused", cpu, operations, inUse, pausedMs: monotonicClock.nowMs() });
+    this.report({ type: "paused", cpu, operations, touched, pausedMs: monotonicClock.nowMs() });
     // Until the next request, whatever it is: resumed and paused again at once, it reports once more.
     while (Atomics.load(this.words, at) === request) Atomics.wait(this.words, at, request);
     this.epoch.rejoin();
@@ -182,6 +177,10 @@ export class Vcpu implements VcpuWaits {
     this.epoch.quiesce();
     Atomics.wait(this.words, this.base + VCPU_WORDS.REQUEST, request, ms);
     this.epoch.rejoin();
+  }
+
+  private get isWatched(): boolean {
+    return Atomics.load(this.words, GUEST_WORDS.WATCH) === 1;
   }
 
   private request(): number {

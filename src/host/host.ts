@@ -72,7 +72,7 @@ export class Host implements HostService, AsyncDisposable {
     };
   }
 
-  /** Opens the journal and listens. Rejects with JOURNAL_UNUSABLE, LISTENS_OPENLY or CANNOT_LISTEN. */
+  /** Opens the journal and listens. Rejects with JOURNAL_UNUSABLE, JOURNAL_IN_USE, LISTENS_OPENLY or CANNOT_LISTEN. */
   static async open(options: HostOptions): Promise<Host> {
     const { listen, token, insecure, logger } = options;
     if (listen !== null && !isLoopback(listen.host) && token === null && !insecure) {

@@ -71,7 +71,7 @@ export class Journal {
     private readonly fd: number,
   ) {}
 
-  /** Opens `ownership.jsonl` in `directory`, which is made if need be. Throws JOURNAL_UNUSABLE. */
+  /** Opens `ownership.jsonl` in `directory`, which is made if need be. Throws JOURNAL_UNUSABLE or JOURNAL_IN_USE. */
   static open(directory: string): Journal {
     const path = join(directory, "ownership.jsonl");
     return usable(path, () => {
@@ -79,7 +79,7 @@ export class Journal {
       const fd = openSync(path, "a", 0o600);
       try {
         // Two hosts that write one journal would each answer without what the other has done.
-        if (!lockFile(fd)) throw new Error("another host is using it");
+        if (!lockFile(fd)) throw new MigrationError({ code: "JOURNAL_IN_USE", path });
         const journal = new Journal(path, fd);
         journal.load(readFileSync(path, "utf8"));
         return journal;
@@ -125,8 +125,8 @@ export class Journal {
 
   /** Has the disk follow, while the guest runs. If it does not, `prepared` still tells the truth. */
   private syncSoon(): void {
-    clearTimeout(this.syncTimer);
-    this.syncTimer = setTimeout(() => {
+    this.syncTimer ??= setTimeout(() => {
+      this.syncTimer = undefined;
       fdatasync(this.fd, () => undefined);
     }, SYNC_DELAY_MS);
   }
@@ -168,6 +168,7 @@ function usable<Result>(path: string, work: () => Result): Result {
   try {
     return work();
   } catch (error) {
+    if (error instanceof MigrationError) throw error;
     const cause = error instanceof Error ? error.message : String(error);
     throw new MigrationError({ code: "JOURNAL_UNUSABLE", path, cause }, { cause: error });
   }

@@ -9,6 +9,8 @@ export const GUEST_WORDS = {
   EPOCH: 0,
   /** Host: percent of a vCPU's time that it is to sleep; 0 to 99. vCPUs look after each slice. */
   THROTTLE: 1,
+  /** Host, before it asks for a pause: 1 if a vCPU shall tell which pages it works on when it stops, else 0. */
+  WATCH: 2,
 } as const;
 
 /** Words of one vCPU, from `vcpuWords(vcpu)` on. */

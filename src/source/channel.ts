@@ -100,6 +100,9 @@ export class Channel {
       if (this.tables.queued.claim(page)) this.sender.add(page, this.seat.tuning.unchanged);
     }
     this.drainLimit.charge(this.sender.flush(PURPOSE.PUSH, 0));
+    // The push begins where the guest works, as if it had faulted there.
+    const last = pages.at(-1);
+    if (last !== undefined) this.order.faulted(last);
   }
 
   private stageThree(): Drain {

@@ -28,6 +28,8 @@ import {
 import { RateLimit } from "./rate-limit.js";
 
 const PROGRESS_INTERVAL_MS = 200;
+/** Pages that go before any that a vCPU asks for: on a slow link that one waits behind them. */
+const MAX_PAGES_AHEAD = 8;
 
 /** One outgoing migration: performs what `advance` (phase.ts) decides. */
 export class Outgoing {
@@ -265,7 +267,7 @@ export class Outgoing {
     packStates(name, [{}]); // or its code would be compiled while the guest stands still
     this.host.journalHandover(this.options.generation);
     this.measured.note({ pauseMs: this.host.clock.nowMs() });
-    const stand = await this.guest.pause();
+    const stand = await this.guest.pause({ watch: this.options.policy.mayLeavePages });
     this.paused = stand;
     this.measured.note({ stoodMs: stand.pausedMs });
     this.states = packStates(name, stand.cpus);
@@ -292,8 +294,9 @@ export class Outgoing {
       operations: [...paused.operations],
       dirty: dirty.toBytes(),
     });
-    // After it: on a slow link it does not wait for them.
-    this.pool.sendAhead(paused.inUse.filter((page) => dirty.has(page)));
+    // After it, since it is what the guest waits for most.
+    const ahead = paused.touched.filter((page) => dirty.has(page)).slice(0, MAX_PAGES_AHEAD);
+    if (ahead.length > 0) this.pool.sendAhead(ahead);
     this.measured.dirtyPages = dirty.count();
     this.dirty = dirty;
     this.runningTimer = setTimeout(() => {

@@ -31,6 +31,7 @@ const SAMPLES: { readonly [Code in FailureCode]: Omit<Extract<Failure, { code: C
     PROBES_FULL: { limit: 2 },
     GEOMETRY_REFUSED: { detail: "DETAIL" },
     MEMORY_SHORT: { wantedBytes: 2048, availableBytes: 1024 },
+    JOURNAL_IN_USE: { path: "/a/path" },
     JOURNAL_UNUSABLE: { path: "/a/path", cause: "CAUSE" },
     THREAD_DIED: { thread: "vCPU", cause: "CAUSE" },
     UNSUPPORTED_NODE: { detail: "DETAIL" },

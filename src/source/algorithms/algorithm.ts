@@ -9,6 +9,8 @@ export interface Policy {
   /** What the report calls the migration, unless `ending` chooses otherwise. */
   readonly algorithm: Algorithm;
   readonly opening: Opening;
+  /** Whether pages may remain when the guest is handed over; false where `ending` never says "after". */
+  readonly mayLeavePages: boolean;
   afterPass(facts: PassFacts): Verdict;
   /** The guest stands still. */
   ending(facts: StopFacts): Ending;

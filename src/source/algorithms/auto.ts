@@ -44,6 +44,7 @@ export function auto({ maxDowntimeMs = DEFAULT_MAX_DOWNTIME_MS, maxTotalMs }: In
   return {
     algorithm: "three-stage",
     opening: "all-but-hot",
+    mayLeavePages: true,
     afterPass: (facts) => afterPass(facts, pagesMs(facts), maxTotalMs),
     ending: (facts) => ending(facts, pagesMs(facts), maxDowntimeMs, maxTotalMs),
   };

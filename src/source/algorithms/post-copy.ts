@@ -8,6 +8,7 @@ import type { Policy } from "./algorithm.js";
 export const postCopy: Policy = {
   algorithm: "post-copy",
   opening: "never-written",
+  mayLeavePages: true,
   afterPass: () => ({ then: "stop", reason: null }),
   ending: () => ({ rest: "after", choice: null }),
 };

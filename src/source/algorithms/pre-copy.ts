@@ -33,6 +33,7 @@ export function preCopy(options: PreCopyOptions): Policy {
   return {
     algorithm: "pre-copy",
     opening: "all",
+    mayLeavePages: false,
     afterPass: (facts) => afterRound(options, facts),
     ending: () => ({ rest: "before", choice: null }),
   };

@@ -4,6 +4,7 @@ import type { Policy } from "./algorithm.js";
 export const stopAndCopy: Policy = {
   algorithm: "stop-and-copy",
   opening: "nothing",
+  mayLeavePages: false,
   afterPass: () => ({ then: "stop", reason: null }),
   ending: () => ({ rest: "before", choice: null }),
 };

@@ -4,6 +4,7 @@ import type { Policy } from "./algorithm.js";
 export const threeStage: Policy = {
   algorithm: "three-stage",
   opening: "all-but-hot",
+  mayLeavePages: true,
   afterPass: () => ({ then: "stop", reason: null }),
   ending: () => ({ rest: "after", choice: null }),
 };

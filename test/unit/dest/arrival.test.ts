@@ -330,6 +330,7 @@ test("pages of a pass are refused in stage three, and missing ones in stage one"
 });
 
 test("pages that were sent ahead wait for stage three, but not for ever", async (context) => {
+  const startMs = performance.now();
   const arriving = new Arriving();
   const impatient = arriving.channel("urgent", 1);
   failsWith("MESSAGE_UNEXPECTED", () => {
@@ -345,6 +346,7 @@ test("pages that were sent ahead wait for stage three, but not for ever", async 
   deliver(arriving.channel("urgent", 60_000), PURPOSE.PUSH, [[3, fresh]]);
   assert.equal(arriving.contents(3), fresh.fill);
   assert.ok(arriving.ram.arrived.has(3));
+  assert.ok(performance.now() - startMs < 30_000, "it was woken, and did not sleep its time out");
 });
 
 test("a pass that is still under way when the guest is handed over is a failure", () => {

@@ -65,7 +65,7 @@ test("Guest says which pages it worked on when it stopped", async () => {
   try {
     await guest.start(await guest.boot());
     while (guest.operations() < 1e5) await new Promise(setImmediate);
-    const { cpus, inUse } = await guest.pause();
+    const { cpus, touched } = await guest.pause({ watch: true });
     // One word of each half in an operation; the last one lies before the next.
     const { halves, word } = cpus[0] as {
       halves: { first: number; second: number; wordCount: number };
@@ -73,7 +73,9 @@ test("Guest says which pages it worked on when it stopped", async () => {
     };
     const last = (word === 0 ? halves.wordCount : word) - 1;
     const pages = [halves.first, halves.second].map((half) => (half + last * 4) >>> 12);
-    assert.deepEqual(inUse, pages);
+    assert.deepEqual(touched, pages);
+    await guest.resume();
+    assert.deepEqual((await guest.pause()).touched, [], "nobody asked");
   } finally {
     await guest.dispose();
   }

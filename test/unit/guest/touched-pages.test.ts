@@ -41,8 +41,20 @@ test("what is stored is in memory, and its page is stamped with the vCPU's epoch
   memory.store32(3 * PAGE_BYTES, 0x01020304);
   touched.take();
   assert.equal(new Int32Array(ram.buffer)[(3 * PAGE_BYTES) / 4], 0x01020304);
-  assert.deepEqual([...ram.stamps].indexOf(epoch.current), 3);
+  assert.equal(ram.stamps[3], epoch.current);
   assert.deepEqual([awaited, found], [[], []]);
+});
+
+test("a page that was only read, or written with what it held, keeps its stamp", () => {
+  const { ram, epoch, memory, touched } = watched();
+  const old = ram.stamps[3];
+  openEpoch(ram.words);
+  epoch.acknowledge();
+  memory.loadU32(3 * PAGE_BYTES);
+  memory.store32(4 * PAGE_BYTES, 0);
+  memory.readBytes(5 * PAGE_BYTES, new Uint8Array(2 * PAGE_BYTES));
+  assert.deepEqual(touched.take(), [3, 4, 5, 6]);
+  assert.ok(ram.stamps.subarray(3, 7).every((stamp) => stamp === old));
 });
 
 test("a page that is missing is waited for, one that is not published is found, and neither is stamped", () => {
