@@ -135,13 +135,13 @@ const SERVICES: readonly ((quick: boolean) => Service)[] = [
 /** Writes page after page: the guest that prepull is for. */
 const WALKER = service("sequential-writer", "sequential-writer", { rate: "20000pages/s" });
 
-/** Goes down the columns of a matrix with rows of 1 MiB, where a fault takes long: no push follows it. */
+/** Goes down the columns of a matrix with rows of 4 MiB, where a fault takes long: no push keeps up with it. */
 const FAR_STRIDER = (quick: boolean): Service => {
   const walker = WALKER(quick);
   return {
     ...walker,
-    name: "sequential-writer, stride of 1 MiB, 20 ms round trip",
-    settings: { ...walker.settings, stride: "256" },
+    name: "sequential-writer, stride of 4 MiB, 20 ms round trip",
+    settings: { ...walker.settings, stride: "1024" },
     roundTripMs: 20,
   };
 };
