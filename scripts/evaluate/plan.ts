@@ -132,10 +132,10 @@ const SERVICES: readonly ((quick: boolean) => Service)[] = [
   service("hot-cold", "hot-cold", { rate: "200000" }),
 ];
 
-/** Writes page after page: the guest that prepull is for. */
+/** Writes page after page. */
 const WALKER = service("sequential-writer", "sequential-writer", { rate: "20000pages/s" });
 
-/** Goes down the columns of a matrix with rows of 4 MiB, where a fault takes long: no push keeps up with it. */
+/** Goes down the columns of a matrix with rows of 4 MiB, where a fault takes long: no push keeps up with it, and prepull is for it. */
 const FAR_STRIDER = (quick: boolean): Service => {
   const walker = WALKER(quick);
   return {

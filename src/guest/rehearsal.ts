@@ -12,8 +12,7 @@ import { TouchedPages } from "./touched-pages.js";
 import { Vcpu } from "./vcpu.js";
 
 /** Enough for the compiler to take a path seriously. */
-const FAULTS = 400;
-const WATCHED_OPERATIONS = 400;
+const OPERATIONS = 400;
 
 /**
  * Runs a guest of nobody, whose every operation faults. Code that runs for the first time takes a millisecond where
@@ -41,7 +40,7 @@ export function rehearseFaults(): void {
     settings: {},
     boot: () => [],
     step(memory) {
-      if (faults === FAULTS) throw end;
+      if (faults === OPERATIONS) throw end;
       const page = faults % ram.pageCount;
       faults += 1;
       ram.arrived.take(page);
@@ -82,7 +81,7 @@ export function rehearseWatch(): void {
     futexWait: () => "interrupted",
   });
   const { memory } = touched;
-  for (let operation = 0; operation < WATCHED_OPERATIONS; operation += 1) {
+  for (let operation = 0; operation < OPERATIONS; operation += 1) {
     const address = (operation % ram.pageCount) * PAGE_BYTES;
     memory.store32(address, operation);
     memory.loadU32(address);

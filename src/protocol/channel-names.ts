@@ -1,6 +1,6 @@
 /** What `attach` calls the connections of a migration, besides the control connection. */
 
-/** Requested pages come on it. */
+/** Pages come on it that a vCPU waits for, or is likely to touch first. */
 export const URGENT = "urgent";
 
 /** One for each bulk channel: `bulk-0` and so on. */

@@ -98,11 +98,10 @@ export class Channel {
   private sendAhead(pages: readonly number[]): void {
     for (const page of pages) {
       if (this.tables.queued.claim(page)) this.sender.add(page, this.seat.tuning.unchanged);
+      // The push begins where the guest works, as if it had faulted there.
+      this.order.faulted(page);
     }
     this.drainLimit.charge(this.sender.flush(PURPOSE.PUSH, 0));
-    // The push begins where the guest works, as if it had faulted there.
-    const last = pages.at(-1);
-    if (last !== undefined) this.order.faulted(last);
   }
 
   private stageThree(): Drain {

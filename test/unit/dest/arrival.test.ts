@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { test } from "node:test";
-import { Worker } from "node:worker_threads";
 import { Arrival, type ArrivalSink } from "../../../src/dest/arrival.js";
 import { ArrivalTables } from "../../../src/dest/arrival-tables.js";
 import type { IncomingFrame } from "../../../src/dest/page-receiver.js";
@@ -15,6 +13,7 @@ import { TrackedMemory } from "../../../src/memory/tracked-memory.js";
 import { FIRST_EPOCH, NEVER, VCPU_WORDS, vcpuWords } from "../../../src/memory/words.js";
 import { type PageRun, PURPOSE, type Purpose, RUN_KIND } from "../../../src/protocol/pages.js";
 import { failsWith } from "../../failures.js";
+import { reportOf, startThread } from "../../threads.js";
 
 const RAM_BYTES = 16 * PAGE_BYTES;
 const PAGE_COUNT = 16;
@@ -336,11 +335,9 @@ test("pages that were sent ahead wait for stage three, but not for ever", async 
   failsWith("MESSAGE_UNEXPECTED", () => {
     deliver(impatient, PURPOSE.PUSH, [[3, fresh]]);
   });
-  const other = new Worker(new URL("stage-three-worker.js", import.meta.url), {
-    workerData: arriving.tables.handle,
-  });
-  context.after(() => other.terminate());
-  await once(other, "message");
+  const entry = new URL("stage-three-worker.js", import.meta.url);
+  const other = startThread(context, entry, arriving.tables.handle);
+  await reportOf(other);
   other.postMessage("enter");
   // This thread stands still from here until the other has entered stage three.
   deliver(arriving.channel("urgent", 60_000), PURPOSE.PUSH, [[3, fresh]]);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AtomicPageBitmap } from "../../../src/memory/bitmap.js";
 import type { ClaimReport, ClaimSeat } from "./claim-worker.js";
-import { reportOf, startThread } from "./threads.js";
+import { reportOf, startThread } from "../../threads.js";
 
 for (const { threads, pageCount, stride } of [
   // Two threads meet often: that is where they collide. Four on few cores only run at the same time.
@@ -17,7 +17,9 @@ for (const { threads, pageCount, stride } of [
     const meetings = new SharedArrayBuffer(4);
     const sets = { bitmap: buffer, wanted: wanted.buffer, runs: runs.buffer };
     const seat: ClaimSeat = { ...sets, pageCount, threads, stride, meetings };
-    const workers = Array.from({ length: threads }, () => startThread(t, "claim-worker.js", seat));
+    const workers = Array.from({ length: threads }, () =>
+      startThread(t, new URL("claim-worker.js", import.meta.url), seat),
+    );
     const reports = await Promise.all(workers.map((worker) => reportOf<ClaimReport>(worker)));
     const every = Array.from({ length: pageCount }, (_, page) => page);
     for (const deed of ["claimed", "taken", "claimedInRuns"] as const) {

@@ -8,7 +8,7 @@ import { ABSENT, NEVER } from "../../../src/memory/words.js";
 import { seed } from "../../seed.js";
 import { Gate } from "./gate.js";
 import { type PublicationSeat, type ReaderReport, STALE } from "./publication-contract.js";
-import { reportOf, startThread } from "./threads.js";
+import { reportOf, startThread } from "../../threads.js";
 
 const VCPUS = 2;
 const PAGES = 256;
@@ -38,8 +38,10 @@ test("a vCPU never reads stale bytes of a page: missing, arrived or published", 
     vcpu,
   });
   gate.turn();
-  const filler = startThread(t, "filler-worker.js", seatOf(null));
-  const readers = [0, 1].map((vcpu) => startThread(t, "reader-worker.js", seatOf(vcpu)));
+  const filler = startThread(t, new URL("filler-worker.js", import.meta.url), seatOf(null));
+  const readers = [0, 1].map((vcpu) =>
+    startThread(t, new URL("reader-worker.js", import.meta.url), seatOf(vcpu)),
+  );
   /** Resolves when all threads stand at the closed gate. */
   const still = () => Promise.all([reportOf(filler), ...readers.map(reportOf<ReaderReport>)]);
 

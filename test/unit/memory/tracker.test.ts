@@ -13,7 +13,7 @@ import { ABSENT } from "../../../src/memory/words.js";
 import { randomNumbers } from "../../random.js";
 import { seed } from "../../seed.js";
 import { Gate } from "./gate.js";
-import { reportOf, startThread } from "./threads.js";
+import { reportOf, startThread } from "../../threads.js";
 import { SHARED_PAGES, type WriterSeat } from "./vcpu-contract.js";
 
 const RAM_BYTES = 2 ** 20;
@@ -157,7 +157,7 @@ class Writers {
   constructor(t: TestContext, ram: GuestRam) {
     this.threads = Array.from({ length: ram.vcpuCount }, (_, vcpu) => {
       const seat: WriterSeat = { ram: ram.handle, vcpu, seed: seed + vcpu, gate: this.gate.buffer };
-      return startThread(t, "vcpu-worker.js", seat);
+      return startThread(t, new URL("vcpu-worker.js", import.meta.url), seat);
     });
   }
 

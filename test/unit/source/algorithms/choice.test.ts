@@ -19,6 +19,7 @@ test("each algorithm answers the two questions as the table of the design says",
     const { rest, choice } = policy.ending(stopFacts(200));
     assert.equal(choice, null);
     assert.equal(policy.algorithm, algorithm);
+    assert.equal(policy.mayLeavePages, rest === "after");
     return [algorithm, policy.opening, then, rest];
   });
   assert.deepEqual(answers, [

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import type { TestContext } from "node:test";
 import { Worker } from "node:worker_threads";
 
-/** Starts a thread of this folder's `file`, which ends with the test at the latest. */
-export function startThread(t: TestContext, file: string, workerData: unknown): Worker {
-  const thread = new Worker(new URL(file, import.meta.url), { workerData });
+/** Starts a thread that runs `entry` and ends with the test at the latest. */
+export function startThread(t: TestContext, entry: URL, workerData: unknown): Worker {
+  const thread = new Worker(entry, { workerData });
   t.after(() => thread.terminate());
   return thread;
 }
