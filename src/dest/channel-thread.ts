@@ -2,7 +2,7 @@ import { takeSeat } from "../platform/spare-threads.js";
 import { nameThread } from "../platform/thread-name.js";
 import { Channel } from "./channel.js";
 import type { ChannelOpening, ChannelSeat } from "./channel-contract.js";
-import { rehearseRequests } from "./rehearsal.js";
+import { rehearsal, rehearseRequests } from "./rehearsal.js";
 
 /** Entry of a channel's thread: see channel-contract.ts. */
 rehearseRequests();
@@ -15,4 +15,4 @@ takeSeat((given, main) => {
   main.on("message", ({ fd }: ChannelOpening) => {
     channel.open(fd);
   });
-});
+}, rehearsal());

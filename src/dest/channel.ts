@@ -6,7 +6,7 @@ import { nextSequence } from "../protocol/frame.js";
 import { RUNNING_TIMEOUT_MS } from "../protocol/limits.js";
 import { encodeWords, FIRST_DATA_SEQUENCE, FRAME_TYPES } from "../protocol/pages.js";
 import { GatheringSink } from "../transport/gathering-sink.js";
-import { openInPlace } from "../transport/in-place.js";
+import { type InPlaceSink, openInPlace } from "../transport/in-place.js";
 import { Arrival, type ArrivalSink } from "./arrival.js";
 import { ArrivalTables } from "./arrival-tables.js";
 import type { ChannelReport, ChannelSeat } from "./channel-contract.js";
@@ -17,7 +17,8 @@ import { PageReceiver } from "./page-receiver.js";
  * has no window, so it grants no credit.
  */
 export class Channel {
-  private readonly ram: GuestRam;
+  /** Where what is read goes. */
+  readonly places: InPlaceSink;
   private readonly receiver: PageReceiver;
   private readonly isUrgent: boolean;
   /** Where bytes go that come after a failure. */
@@ -31,7 +32,6 @@ export class Channel {
     private readonly report: (report: ChannelReport) => void,
   ) {
     this.isUrgent = seat.channel === URGENT;
-    this.ram = new GuestRam(seat.ram);
     const sink: ArrivalSink = {
       torn: (pages) => {
         this.send(FRAME_TYPES.TORN, pages);
@@ -52,12 +52,9 @@ export class Channel {
     // Pages that are sent ahead may overtake the switchover. A thread that waits for it keeps nobody waiting: the urgent
     // channel carries nothing else before it.
     const patienceMs = this.isUrgent ? RUNNING_TIMEOUT_MS : 0;
-    const arrival = new Arrival(this.ram, new ArrivalTables(seat.tables), sink, patienceMs);
+    const ram = new GuestRam(seat.ram);
+    const arrival = new Arrival(ram, new ArrivalTables(seat.tables), sink, patienceMs);
     this.receiver = new PageReceiver(arrival, FIRST_DATA_SEQUENCE);
-  }
-
-  /** The source has connected it, on this descriptor. */
-  open(fd: number): void {
     const places = {
       next: () => (this.ended ? this.discard : this.receiver.next()),
       filled: (byteCount: number) => {
@@ -65,7 +62,12 @@ export class Channel {
       },
     };
     // A page that a vCPU waits for comes alone: one read for all of its frame.
-    this.socket = openInPlace(fd, this.isUrgent ? new GatheringSink(places) : places);
+    this.places = this.isUrgent ? new GatheringSink(places) : places;
+  }
+
+  /** The source has connected it, on this descriptor. */
+  open(fd: number): void {
+    this.socket = openInPlace(fd, this.places);
     this.socket.on("error", (error) => {
       this.lose(error.message);
     });

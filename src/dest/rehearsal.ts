@@ -1,15 +1,41 @@
 import { PAGE_BYTES, RAM_GRAIN_BYTES } from "../memory/geometry.js";
 import { createPageKernel } from "../memory/kernel.js";
 import { GuestRam } from "../memory/ram.js";
+import { mixedPages } from "../memory/sample-pages.js";
 import { VCPU_WORDS, vcpuWords } from "../memory/words.js";
-import { encodeWords, FRAME_TYPES, PageTable, PURPOSE, RUN_KIND } from "../protocol/pages.js";
-import { GatheringSink } from "../transport/gathering-sink.js";
-import { Arrival } from "./arrival.js";
+import { bulkChannels, URGENT } from "../protocol/channel-names.js";
+import { nextSequence } from "../protocol/frame.js";
+import {
+  FIRST_DATA_SEQUENCE,
+  PageTable,
+  type Purpose,
+  PURPOSE,
+  RUN_KIND,
+} from "../protocol/pages.js";
 import { ArrivalTables } from "./arrival-tables.js";
-import { PageReceiver } from "./page-receiver.js";
+import { Channel } from "./channel.js";
 
-/** Enough for the compiler to take the path of a requested page seriously. */
+/** Enough for the compiler to take the path of a requested page seriously, and for what downtime waits for. */
 const REQUESTS = 400;
+/** So often the dirty pages of a guest of this size. */
+const PUSHES = 10;
+const PUSH_RAM_BYTES = 4 * 2 ** 20;
+const FRAME_PAGES = 64;
+/** After so many rounds nearly all that runs in stage three is compiled. */
+const ROUNDS = 6;
+
+/**
+ * What a thread goes through while it waits for a seat. Each round is of another guest, since V8 takes functions that it has
+ * seen of one object only for that object's.
+ */
+export function* rehearsal(): Generator<void> {
+  for (let round = 0; round < ROUNDS; round += 1) {
+    rehearseRequests();
+    yield;
+    rehearsePush();
+    yield;
+  }
+}
 
 /**
  * Asks for pages of nobody's guest, and takes them in. Code that runs for the first time takes a millisecond where it
@@ -17,37 +43,93 @@ const REQUESTS = 400;
  * kernels, which V8 compiles well only once they have run some hundred times in a process, are rehearsed with it.
  */
 export function rehearseRequests(): void {
-  const ram = GuestRam.allocate(RAM_GRAIN_BYTES, 1);
-  const tables = ArrivalTables.create(ram.pageCount);
-  tables.enterStageThree(Number.MAX_SAFE_INTEGER);
-  const nothing = () => undefined;
-  const arrival = new Arrival(ram, tables, {
-    torn: nothing,
-    credit: (bytes) => {
-      encodeWords(FRAME_TYPES.CREDIT, 0, [bytes]);
-    },
-    barrierPassed: nothing,
-    requestAgain: nothing,
-    whole: nothing,
-  });
-  const sink = new GatheringSink(new PageReceiver(arrival, 0));
-  // Every page is zero, and comes as if it were not.
-  const kernel = createPageKernel(ram.handle.memory);
-  const low = kernel.checksumPage(0);
-  const high = kernel.checksumHigh();
-  const table = new PageTable();
+  const arrival = new NobodysArrival(URGENT, RAM_GRAIN_BYTES);
+  const { pageCount, words } = arrival.ram;
   const awaited = vcpuWords(0) + VCPU_WORDS.AWAITED;
-  for (let sequence = 0; sequence < REQUESTS; sequence += 1) {
-    const page = sequence % ram.pageCount;
-    tables.claimed.take(page);
-    ram.arrived.take(page);
-    Atomics.store(ram.words, awaited, page + 1);
+  for (let request = 0; request < REQUESTS; request += 1) {
+    const page = request % pageCount;
+    arrival.lose([page]);
+    Atomics.store(words, awaited, page + 1);
+    arrival.bring([page], PURPOSE.PULL);
+  }
+}
+
+/**
+ * Takes in pages that are pushed to nobody's guest. What V8 has not compiled by the time of stage three it compiles then,
+ * on threads of its own, and vCPUs that wait for a page wait for a core as well.
+ */
+function rehearsePush(): void {
+  const [bulk = ""] = bulkChannels(1);
+  const arrival = new NobodysArrival(bulk, PUSH_RAM_BYTES);
+  const pages = [...mixedPages(arrival.ram.pageCount).pages()];
+  for (let push = 0; push < PUSHES; push += 1) {
+    // Some come that are here already, as when a vCPU has asked for them.
+    arrival.lose(pages.filter((page) => page % 16 !== push % 16));
+    for (let first = 0; first < pages.length; first += FRAME_PAGES) {
+      const isFourth = (first / FRAME_PAGES) % 4 === 3;
+      arrival.bring(
+        pages.slice(first, first + FRAME_PAGES),
+        isFourth ? PURPOSE.PREPULL : PURPOSE.PUSH,
+      );
+    }
+  }
+}
+
+/** Stage three of a guest that nobody needs. Every page of it is zero, and comes as if it were not. */
+class NobodysArrival {
+  readonly ram: GuestRam;
+  private readonly tables: ArrivalTables;
+  private readonly channel: Channel;
+  private readonly table = new PageTable();
+  private readonly checksum: readonly [low: number, high: number];
+  private sequence = FIRST_DATA_SEQUENCE;
+
+  constructor(channel: string, ramBytes: number) {
+    const { handle, pageCount } = GuestRam.allocate(ramBytes, 1);
+    const tables = ArrivalTables.create(pageCount).handle;
+    // As it comes by message: V8 tells objects apart by how they were made.
+    const seat = structuredClone({ channel, ram: handle, tables });
+    this.ram = new GuestRam(seat.ram);
+    this.tables = new ArrivalTables(seat.tables);
+    this.tables.enterStageThree(Number.MAX_SAFE_INTEGER);
+    this.channel = new Channel(seat, (report) => {
+      throw new Error(`a rehearsal went wrong: ${JSON.stringify(report)}`);
+    });
+    const kernel = createPageKernel(seat.ram.memory);
+    this.checksum = [kernel.checksumPage(0), kernel.checksumHigh()];
+  }
+
+  lose(pages: readonly number[]): void {
+    for (const page of pages) {
+      this.tables.claimed.take(page);
+      this.ram.arrived.take(page);
+    }
+  }
+
+  /** In one frame. */
+  bring(pages: readonly number[], purpose: Purpose): void {
+    const { table } = this;
     table.reset();
-    table.add(page, RUN_KIND.DATA, low, high);
-    const front = table.bytes(PURPOSE.PULL, 0, sequence);
-    const buffer = sink.next();
-    buffer.set(front);
-    buffer.fill(0, front.byteLength, front.byteLength + PAGE_BYTES);
-    sink.filled(front.byteLength + PAGE_BYTES);
+    for (const page of pages) {
+      const kind =
+        page % 64 === 7 ? RUN_KIND.ZERO : page % 64 === 9 ? RUN_KIND.UNCHANGED : RUN_KIND.DATA;
+      table.add(page, pages.length === 1 ? RUN_KIND.DATA : kind, ...this.checksum);
+    }
+    const front = table.bytes(purpose, 0, this.sequence);
+    const frame = new Uint8Array(front.byteLength + table.dataPages * PAGE_BYTES);
+    frame.set(front);
+    this.read(frame);
+    this.sequence = nextSequence(this.sequence);
+  }
+
+  private read(bytes: Uint8Array): void {
+    const { places } = this.channel;
+    for (let at = 0; at < bytes.byteLength;) {
+      const place = places.next();
+      const piece = bytes.subarray(at, at + place.byteLength);
+      place.set(piece);
+      places.filled(piece.byteLength);
+      at += piece.byteLength;
+    }
   }
 }

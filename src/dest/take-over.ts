@@ -2,6 +2,7 @@ import { MigrationError } from "../failure.js";
 import type { CpuStates } from "../guest/guest.js";
 import { PageBitmap } from "../memory/bitmap.js";
 import { GuestRam } from "../memory/ram.js";
+import { mixedPages } from "../memory/sample-pages.js";
 import { ABSENT } from "../memory/words.js";
 import { decodeMessage, encodeMessage, packCpu, unpackCpu } from "../protocol/codec.js";
 import { FrameDecoder } from "../protocol/frame.js";
@@ -56,19 +57,20 @@ const REHEARSAL_RAM_BYTES = 64 * 2 ** 20;
  */
 export function rehearse(): void {
   const ram = GuestRam.allocate(REHEARSAL_RAM_BYTES, 1);
-  const dirty = PageBitmap.empty(ram.pageCount);
-  // Stretches of dirty pages, of clean ones, and of both: code that V8 compiled for one of them would not do for all.
-  for (let page = 0; page < ram.pageCount; page += 1) {
-    const stretch = (page >>> 10) % 3;
-    if (stretch === 0 || (stretch === 1 && page % 3 === 0)) dirty.add(page);
-  }
+  const dirty = mixedPages(ram.pageCount);
   const body = { generation: 1, cpus: [packCpu({})], operations: [0], dirty: dirty.toBytes() };
+  const untouched = ArrivalTables.create(ram.pageCount).prepulled;
+  const everyPage = { firstPage: 0, pageCount: ram.pageCount };
   for (let round = 0; round < REHEARSALS; round += 1) {
-    ram.arrived.addRange({ firstPage: 0, pageCount: ram.pageCount });
+    ram.arrived.addRange(everyPage);
     const [frame] = new FrameDecoder(MAX_CONTROL_BYTES).push(encodeMessage("switchover", body, 0));
     const message = decodeMessage(frame!, "source", "switchover");
     if (message.name !== "switchover") return;
-    install(readSwitchover(message.body, 1, ram), ram, ArrivalTables.create(ram.pageCount));
+    const switchover = readSwitchover(message.body, 1, ram);
+    install(switchover, ram, ArrivalTables.create(ram.pageCount));
+    // As the publisher will, while the push wants the core.
+    ram.arrived.addRange(everyPage);
+    ram.arrived.takeFrom(switchover.dirty, untouched);
   }
 }
 

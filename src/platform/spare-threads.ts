@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { setImmediate } from "node:timers/promises";
 import { parentPort, type MessagePort, Worker } from "node:worker_threads";
 
 interface Spare {
@@ -50,15 +51,25 @@ export function startThread(entry: URL, seat: object): Worker {
 }
 
 /**
- * In a thread's entry: `sit` is called with the seat once there is one. Messages that follow the seat reach
- * whoever listens on the port by the time that `sit` returns.
+ * In a thread's entry: `sit` is called with the seat once there is one, and until then the thread goes through `rehearsal`, step
+ * by step. Messages that follow the seat reach whoever listens on the port by the time that `sit` returns.
  */
-export function takeSeat(sit: (seat: unknown, main: MessagePort) => void): void {
+export function takeSeat(
+  sit: (seat: unknown, main: MessagePort) => void,
+  rehearsal?: Generator<void> | AsyncGenerator<void>,
+): void {
   const main = parentPort;
   if (main === null) throw new Error("a thread's entry was run as a program");
   main.once("message", (seat: unknown) => {
+    void rehearsal?.return(undefined);
     sit(seat, main);
   });
+  if (rehearsal !== undefined) void goThrough(rehearsal);
+}
+
+/** Between two steps the thread hears its messages. */
+async function goThrough(steps: Generator<void> | AsyncGenerator<void>): Promise<void> {
+  for await (const step of steps) await setImmediate(step);
 }
 
 function newWorker(entry: URL): Worker {

@@ -4,7 +4,7 @@ import { nameThread } from "../platform/thread-name.js";
 import { attach, Refused } from "../transport/attach.js";
 import { Channel } from "./channel.js";
 import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
-import { rehearseRequests } from "./rehearsal.js";
+import { rehearsal, rehearseRequests } from "./rehearsal.js";
 
 /** Entry of a channel's thread: see channel-contract.ts. */
 rehearseRequests();
@@ -33,4 +33,4 @@ takeSeat((given, main) => {
   main.on("message", (command: ChannelCommand) => {
     void (command.type === "connect" ? connect() : channel?.obey(command));
   });
-});
+}, rehearsal());

@@ -1,4 +1,4 @@
-import { PageBitmap } from "../memory/bitmap.js";
+import { AtomicPageBitmap, PageBitmap } from "../memory/bitmap.js";
 import { openEpoch } from "../memory/epoch.js";
 import { everyPage } from "../memory/geometry.js";
 import type { GuestRam } from "../memory/ram.js";
@@ -48,9 +48,12 @@ export class DirtySet {
    * as it runs, and the guest need not wait for that.
    */
   rehearse(): void {
+    const { bitmap: planned } = AtomicPageBitmap.create(this.ram.pageCount);
     for (let round = 0; round < REHEARSALS; round += 1) {
-      const dirty = this.collect().toBytes();
-      encodeMessage("switchover", { generation: 1, cpus: [], operations: [], dirty }, 0);
+      const dirty = this.collect();
+      planned.assign(dirty);
+      const bytes = dirty.toBytes();
+      encodeMessage("switchover", { generation: 1, cpus: [], operations: [], dirty: bytes }, 0);
     }
   }
 }

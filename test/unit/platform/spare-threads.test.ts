@@ -6,6 +6,8 @@ import { dropSpares, keepSpares, startThread } from "../../../src/platform/spare
 
 /** Sends back its seat, and each message. */
 const ECHO = new URL("echo-worker.js", import.meta.url);
+/** Answers its seat and each message with the steps of its rehearsal until then, which never ends by itself. */
+const REHEARSING = new URL("rehearsing-worker.js", import.meta.url);
 
 async function answers(worker: Worker, count: number): Promise<unknown[]> {
   const all: unknown[] = [];
@@ -51,4 +53,17 @@ test("dropped spares are not handed out, and those that were taken run on", asyn
   assert.deepEqual(await before, [{ seat: "before" }]);
   assert.deepEqual(await after, [{ seat: "after" }]);
   await Promise.all([taken.terminate(), fresh.terminate()]);
+});
+
+test("a thread that waits rehearses, and stops when it gets its seat", async (t) => {
+  const worker = startThread(REHEARSING, {});
+  t.after(() => worker.terminate());
+  const [before] = await answers(worker, 1);
+  const later: unknown[] = [];
+  for (let asked = 0; asked < 10; asked += 1) {
+    worker.postMessage("how many by now?");
+    later.push(...(await answers(worker, 1)));
+  }
+  assert.ok(Number(before) > 0);
+  assert.deepEqual(later, Array(10).fill(before));
 });

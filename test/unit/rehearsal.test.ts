@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { rehearsal as arrival } from "../../src/dest/rehearsal.js";
+import { rehearsal as departure } from "../../src/source/rehearsal.js";
+
+// Each throws where the channel that it goes through finds anything wrong, and waits for every page to be pushed.
+
+test("the source's rehearsal goes through to its end", async () => {
+  let steps = 0;
+  for await (const step of departure()) {
+    assert.equal(step, undefined);
+    steps += 1;
+  }
+  assert.ok(steps > 0);
+});
+
+test("the destination's rehearsal goes through to its end", () => {
+  assert.ok([...arrival()].length > 0);
+});
