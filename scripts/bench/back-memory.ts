@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { sharedBuffer } from "./shared-buffer.js";
+import { bufferOf, sharedMemory } from "./shared-memory.js";
 
 const PIECE_BYTES = 2 ** 28;
 
@@ -21,7 +21,7 @@ if (program === fileURLToPath(import.meta.url)) {
   const kept: unknown[] = [];
   for (const huge of [true, false]) {
     for (let left = Number(byteCount); left > 0; left -= PIECE_BYTES) {
-      const bytes = new Uint8Array(sharedBuffer(PIECE_BYTES, huge));
+      const bytes = new Uint8Array(bufferOf(sharedMemory(PIECE_BYTES, huge)));
       kept.push(bytes.fill(1));
     }
   }

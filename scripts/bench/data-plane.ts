@@ -1,8 +1,13 @@
-import type { Bench, Figures } from "./figures.js";
-import { rawPump } from "./raw-pump.js";
+import { bareThreads } from "./bare-threads.js";
+import { type Bench, type Figures, percentile } from "./figures.js";
+import { rawPing } from "./raw-ping.js";
+import { pumpSpan, rawPump } from "./raw-pump.js";
 import { migrateOnce, type Plan, type Run } from "./run.js";
 
 const GIB = 2 ** 30;
+/** Threads of a host in a migration with one channel and one vCPU, besides its main thread. */
+const WORKERS = 3;
+const QUANTILES = { p50: 50, p90: 90, p99: 99, max: 100 } as const;
 
 /** The page path: throughput beside the raw pump of the same run, faults, and downtime in its parts. */
 export const DATA_PLANE: Bench = {
@@ -25,16 +30,25 @@ function running(guest: string, memory: string, ...settings: string[]): Plan {
 async function throughput(figures: Figures, runs: number): Promise<void> {
   const row = "1GiB non-zero";
   const pump: number[] = [];
+  const checkingPump: number[] = [];
+  const bare: number[] = [];
   const all: Run[] = [];
   const unverified: Run[] = [];
   for (let run = 0; run < runs; run += 1) {
     // In turn, so that all see the same machine.
     pump.push(await rawPump(GIB));
+    checkingPump.push(await rawPump(GIB, true));
+    bare.push((await bareThreads(WORKERS)).peakBytes);
     all.push(await migrateOnce(idle("1GiB")));
     const request = { tuning: { checksums: false } };
     unverified.push(await migrateOnce({ ...idle("1GiB"), request }));
   }
   figures.add("raw pump", "throughput", "GB/s", pump.map(giga));
+  figures.add("raw pump with checksums", "throughput", "GB/s", checkingPump.map(giga));
+  const checked = all.map((run, at) => guestBytesPerSecond(run) / (checkingPump[at] ?? Number.NaN));
+  figures.add(row, "share of that", "ratio", checked);
+  const bareRow = `bare Node.js, ${String(WORKERS)} threads`;
+  figures.add(bareRow, "memory", "MiB", bare.map(mebi));
   for (const [name, migrations] of [
     [row, all],
     ["1GiB, checksums off", unverified],
@@ -75,7 +89,7 @@ async function throughput(figures: Figures, runs: number): Promise<void> {
       row,
       `${side}, Node.js's own file`,
       "MiB",
-      all.map((run) => run[side].fileBytes / 2 ** 20),
+      all.map((run) => mebi(run[side].fileBytes)),
     );
   }
 }
@@ -110,6 +124,7 @@ async function otherSizes(figures: Figures, runs: number): Promise<void> {
 
 /** Many dirty pages and a guest that touches them: what a fault costs, beside ever slower pushes. */
 async function faults(figures: Figures, runs: number): Promise<void> {
+  await pings(figures, runs);
   const guest = [
     ...["--guest", "random-writer", "--memory", "512MiB"],
     ...["--set", "working-set=256MiB", "--set", "rate=20000pages/s"],
@@ -124,7 +139,7 @@ async function faults(figures: Figures, runs: number): Promise<void> {
     const plan = { guest, request: { maxPostcopyBandwidth }, warmUpMs: 1000 };
     const all = await repeat(runs, () => migrateOnce(plan));
     const latency = all.map(({ report }) => report.faults?.latencyUs);
-    for (const name of ["p50", "p90", "p99", "max"] as const) {
+    for (const name of keysOf(QUANTILES)) {
       figures.add(
         row,
         name,
@@ -138,6 +153,17 @@ async function faults(figures: Figures, runs: number): Promise<void> {
       "count",
       all.map(({ report }) => report.faults?.count ?? Number.NaN),
     );
+  }
+}
+
+/** What the machine needs for as much as a fault is made of, beside a pump at full speed. */
+async function pings(figures: Figures, runs: number): Promise<void> {
+  const row = "bare ping, pump at full speed";
+  const all: (readonly number[])[] = [];
+  for (let run = 0; run < runs; run += 1) all.push(await rawPing(() => pumpSpan(GIB, true)));
+  for (const name of keysOf(QUANTILES)) {
+    const values = all.map((us) => percentile(us, QUANTILES[name]));
+    figures.add(row, name, "µs", values);
   }
 }
 
@@ -241,8 +267,16 @@ function giga(value: number): number {
   return value / 1e9;
 }
 
+function mebi(bytes: number): number {
+  return bytes / 2 ** 20;
+}
+
 function beyondGuest(peakBytes: number, ramBytes: number): number {
-  return (peakBytes - ramBytes) / 2 ** 20;
+  return mebi(peakBytes - ramBytes);
+}
+
+function keysOf<Key extends string>(record: Readonly<Record<Key, unknown>>): readonly Key[] {
+  return Object.keys(record) as Key[];
 }
 
 async function repeat(runs: number, work: () => Promise<Run>): Promise<Run[]> {

@@ -3,11 +3,15 @@ import { once } from "node:events";
 import net from "node:net";
 import { fileURLToPath } from "node:url";
 import { backMemory } from "./back-memory.js";
-import { sharedBuffer } from "./shared-buffer.js";
+import { PAGE_BYTES } from "../../src/memory/geometry.js";
+import { createPageKernel } from "../../src/memory/kernel.js";
+import { type Span, sharedNowMs } from "./shared-clock.js";
+import { bufferOf, sharedMemory } from "./shared-memory.js";
 
 /**
  * The limit of the machine for one connection: a bare process sends pieces of shared memory, another reads them
- * straight into shared memory, and nothing else is done. Run as a program it is one of the two processes.
+ * straight into shared memory, and nothing else is done, except that a pump that checks looks at each page as we
+ * do: is it zero, and what is its checksum, on both sides. Run as a program it is one of the two processes.
  */
 
 const PIECE_BYTES = 1024 * 1024;
@@ -16,28 +20,55 @@ const HUGE = true;
 /** As much may wait for the socket as our own sender lets wait. */
 const WAITING_BYTES = 3 * PIECE_BYTES;
 
+/** V8 compiles a kernel well only once it has run some hundred times. */
+const REHEARSALS = 1000;
+
 /** Bytes per second of one run over `byteCount` bytes. */
-export async function rawPump(byteCount: number): Promise<number> {
+export async function rawPump(byteCount: number, checks = false): Promise<number> {
+  const { startMs, endMs } = await pumpSpan(byteCount, checks);
+  return (byteCount * 1000) / (endMs - startMs);
+}
+
+/** One run: from the connection to the last byte. */
+export async function pumpSpan(byteCount: number, checks: boolean): Promise<Span> {
   const self = fileURLToPath(import.meta.url);
   await backMemory(2 * byteCount);
-  const receiver = spawn(process.execPath, [self, "receive", String(byteCount)], {
+  const told = [String(byteCount), checks ? "checks" : "trusts"];
+  const receiver = spawn(process.execPath, [self, "receive", ...told], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const lines = receiver.stdout.setEncoding("utf8");
   const [port] = (await once(lines, "data")) as [string];
-  const sender = spawn(process.execPath, [self, "send", String(byteCount), port.trim()], {
+  const sender = spawn(process.execPath, [self, "send", ...told, port.trim()], {
     stdio: ["ignore", "inherit", "inherit"],
   });
-  const [ms] = (await once(lines, "data")) as [string];
+  const [line] = (await once(lines, "data")) as [string];
   await Promise.all([once(receiver, "exit"), once(sender, "exit")]);
-  return byteCount / (Number(ms) / 1000);
+  return JSON.parse(line) as Span;
 }
 
-function receive(byteCount: number): void {
-  const buffer = sharedBuffer(byteCount, HUGE);
+/** What is done to each page besides moving it. */
+type Look = (page: number) => void;
+
+/** Memory of the pump, and what to do with each of its pages on this side. */
+function pumpMemory(byteCount: number, checks: boolean, isSender: boolean) {
+  const memory = sharedMemory(byteCount, HUGE);
+  if (!checks) return { buffer: bufferOf(memory), look: undefined };
+  const kernel = createPageKernel(memory);
+  const look: Look = (page) => {
+    if (isSender && kernel.isZeroPage(page * PAGE_BYTES) === 1) throw new Error("it was filled");
+    kernel.checksumPage(page * PAGE_BYTES);
+    kernel.checksumHigh();
+  };
+  return { buffer: bufferOf(memory), look };
+}
+
+function receive(byteCount: number, checks: boolean): void {
+  const { buffer, look } = pumpMemory(byteCount, checks, false);
+  for (let run = 0; run < REHEARSALS; run += 1) look?.(0);
   const server = net.createServer({ pauseOnConnect: true }, (accepted) => {
     const { fd } = (accepted as unknown as { _handle: { fd: number } })._handle;
-    const startMs = performance.now();
+    const startMs = sharedNowMs();
     let at = 0;
     const socket = new net.Socket({
       fd,
@@ -46,9 +77,13 @@ function receive(byteCount: number): void {
       onread: {
         buffer: () => Buffer.from(buffer, at, Math.min(PIECE_BYTES, byteCount - at)),
         callback: (read: number) => {
+          const from = at;
           at += read;
+          // Pages that are whole now.
+          for (let page = pageOf(from); page < pageOf(at); page += 1) look?.(page);
           if (at < byteCount) return true;
-          process.stdout.write(`${String(performance.now() - startMs)}\n`, () => {
+          const span: Span = { startMs, endMs: sharedNowMs() };
+          process.stdout.write(`${JSON.stringify(span)}\n`, () => {
             process.exit(0);
           });
           return false;
@@ -62,15 +97,21 @@ function receive(byteCount: number): void {
   });
 }
 
-function send(byteCount: number, port: number): void {
-  const buffer = sharedBuffer(byteCount, HUGE);
+function pageOf(at: number): number {
+  return Math.floor(at / PAGE_BYTES);
+}
+
+function send(byteCount: number, checks: boolean, port: number): void {
+  const { buffer, look } = pumpMemory(byteCount, checks, true);
   new Uint8Array(buffer).fill(1);
+  for (let run = 0; run < REHEARSALS; run += 1) look?.(0);
   const socket = net.connect({ host: "127.0.0.1", port, noDelay: true });
   let at = 0;
   let waiting = 0;
   const pump = () => {
     while (at < byteCount && waiting < WAITING_BYTES) {
       waiting += PIECE_BYTES;
+      for (let page = pageOf(at); page < pageOf(at + PIECE_BYTES); page += 1) look?.(page);
       socket.write(Buffer.from(buffer, at, PIECE_BYTES), () => {
         waiting -= PIECE_BYTES;
         pump();
@@ -87,8 +128,9 @@ function send(byteCount: number, port: number): void {
   });
 }
 
-const [, program, role, byteCount, port] = process.argv;
+const [, program, role, byteCount, checking, port] = process.argv;
 if (program === fileURLToPath(import.meta.url)) {
-  if (role === "receive") receive(Number(byteCount));
-  if (role === "send") send(Number(byteCount), Number(port));
+  const checks = checking === "checks";
+  if (role === "receive") receive(Number(byteCount), checks);
+  if (role === "send") send(Number(byteCount), checks, Number(port));
 }

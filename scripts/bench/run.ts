@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { backMemory } from "./back-memory.js";
+import { type Memory, memoryOf } from "./process-memory.js";
 import type { HostEvent } from "../../src/host/events.js";
 import type { MigrateRequest } from "../../src/host/service.js";
 import type { Report } from "../../src/protocol/report.js";
@@ -25,15 +26,11 @@ export interface Run {
   readonly stolenPercent: number;
 }
 
-export interface Cost {
+export interface Cost extends Memory {
   /** Processor seconds from the start of the migration to its report. */
   readonly cpuSeconds: number;
   /** The same by thread: `main`, by the names that threads give themselves, and `rest` for V8's and libuv's. */
   readonly threadSeconds: ReadonlyMap<string, number>;
-  /** The most memory that the process ever held. */
-  readonly peakBytes: number;
-  /** Of it, what is the file of Node.js and its libraries: all processes share that. */
-  readonly fileBytes: number;
 }
 
 /** Hosts that run; whatever ends this program ends them. */
@@ -193,11 +190,4 @@ function coreTicks(): { readonly all: number; readonly stolen: number } {
   // user, nice, system, idle, iowait, irq, softirq, steal; what follows is part of the first two.
   const ticks = line.trim().split(/\s+/).slice(1, 9).map(Number);
   return { all: ticks.reduce((sum, count) => sum + count, 0), stolen: ticks[7] ?? 0 };
-}
-
-function memoryOf(pid: number): { readonly peakBytes: number; readonly fileBytes: number } {
-  const status = readFileSync(`/proc/${String(pid)}/status`, "utf8");
-  const bytes = (name: string) =>
-    Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? Number.NaN) * 1024;
-  return { peakBytes: bytes("VmHWM"), fileBytes: bytes("RssFile") };
 }
