@@ -221,5 +221,10 @@ function degradationChart(point: PointResult): Chart {
     },
   };
   const title = `Operations of ${point.name} in bins of 10 ms`;
-  return { file: `degradation-${point.guest}.svg`, title, spec };
+  return { file: `degradation-${slugOf(point.name)}.svg`, title, spec };
+}
+
+/** As part of a file's name. */
+function slugOf(name: string): string {
+  return name.replace(/[^a-z0-9]+/gi, "-").toLowerCase();
 }

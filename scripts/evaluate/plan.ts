@@ -11,9 +11,13 @@ export const BANDWIDTH = 187_500_000;
 
 const MIB = 2 ** 20;
 
-/** Average bytes of pages that are written per byte that the link carries. */
+/**
+ * Average bytes of pages that are written per byte that the link carries. At the high ratio a guest writes as much as the link
+ * carries, which is where pre-copy stops converging.
+ */
 export const LOW_RATIO = 0.25;
-export const HIGH_RATIO = 0.6;
+export const MIDDLE_RATIO = 0.6;
+export const HIGH_RATIO = 1;
 
 /** One way to move a guest. */
 export interface Way {
@@ -60,14 +64,14 @@ export function planOf(part: Part, quick: boolean): readonly Point[] {
   switch (part) {
     case "figures":
       return (quick ? [128, 256] : [128, 256, 512, 1024]).flatMap((mib) =>
-        [LOW_RATIO, HIGH_RATIO].map((ratio) => memtester(mib * MIB, ratio)),
+        [LOW_RATIO, MIDDLE_RATIO, HIGH_RATIO].map((ratio) => memtester(mib * MIB, ratio)),
       );
     case "sweep":
       return (quick ? [0, 0.5, 1, 1.5] : [0, 0.25, 0.5, 0.75, 1, 1.5, 2]).map((ratio) =>
         randomWriter((quick ? 256 : 512) * MIB, ratio),
       );
     case "degradation":
-      return SERVICES.map((guest) => ({
+      return [...SERVICES, BUSY_SERVICE].map((guest) => ({
         part,
         ...guest(quick),
         ways: [STOP_AND_COPY, PRE_COPY, POST_COPY, SHIPPED],
@@ -131,6 +135,12 @@ const SERVICES: readonly ((quick: boolean) => Service)[] = [
   service("kv, mix A", "kv", { mix: "A", rate: "100000" }),
   service("hot-cold", "hot-cold", { rate: "200000" }),
 ];
+
+/** As the first, at a pace at which `estimate` finds the high ratio with 512 MiB. */
+const BUSY_SERVICE = (quick: boolean): Service => ({
+  ...service(`kv, mix A, ratio ${String(HIGH_RATIO)}`, "kv", { mix: "A", rate: "300000" })(quick),
+  ratio: HIGH_RATIO,
+});
 
 /** Writes page after page. */
 const WALKER = service("sequential-writer", "sequential-writer", { rate: "20000pages/s" });

@@ -1,5 +1,13 @@
 import { PAGE_BYTES } from "../../src/memory/geometry.js";
-import { HIGH_RATIO, LOW_RATIO, PAPER, POST_COPY, PRE_COPY, SHIPPED } from "./plan.js";
+import {
+  HIGH_RATIO,
+  LOW_RATIO,
+  MIDDLE_RATIO,
+  PAPER,
+  POST_COPY,
+  PRE_COPY,
+  SHIPPED,
+} from "./plan.js";
 import { type Evaluation, type Metric, type PointResult, valuesOf, wayOf } from "./results.js";
 import { limitMs, reductionPercent, spreadOf } from "./statistics.js";
 
@@ -20,13 +28,14 @@ export interface Verdict {
 
 export function verdictsOf(evaluation: Evaluation): readonly Verdict[] {
   const { points } = evaluation;
-  const low = points.filter(({ part, ratio }) => part === "figures" && ratio === LOW_RATIO);
-  const high = points.filter(({ part, ratio }) => part === "figures" && ratio === HIGH_RATIO);
+  const [low, middle, high] = [LOW_RATIO, MIDDLE_RATIO, HIGH_RATIO].map((wanted) =>
+    points.filter(({ part, ratio }) => part === "figures" && ratio === wanted),
+  ) as [PointResult[], PointResult[], PointResult[]];
   return [
     totalTime(low, evaluation),
     pages("low", low, PAPER_PAGES_LOW),
     pages("high", high, PAPER_PAGES_HIGH),
-    mostPages([...low, ...high]),
+    mostPages([...low, ...middle, ...high]),
     downtime(points),
     nearLimit(points, evaluation),
     waiting(points),
@@ -85,7 +94,7 @@ function pages(which: string, points: readonly PointResult[], percent: number): 
 }
 
 function mostPages(points: readonly PointResult[]): Verdict {
-  const bar = `pages at both ratios: at most ${MOST_PAGES.toFixed(2)} × the guest's`;
+  const bar = `pages at every ratio: at most ${MOST_PAGES.toFixed(2)} × the guest's`;
   const shares = points.flatMap((point) => {
     const sent = medianOf(point, SHIPPED.name, "pages");
     return sent === undefined ? [] : sent / (point.memoryBytes / PAGE_BYTES);
@@ -131,8 +140,11 @@ function nearLimit(points: readonly PointResult[], evaluation: Evaluation): Verd
 }
 
 function waiting(points: readonly PointResult[]): Verdict {
-  const bar = "blocktime plus downtime, kv mix A: below post-copy's, and below pre-copy's downtime";
-  const point = points.find(({ part, guest }) => part === "degradation" && guest === "kv");
+  const bar =
+    "blocktime plus downtime, kv mix A at the high ratio: below post-copy's, and below pre-copy's downtime";
+  const point = points.find(
+    ({ part, guest, ratio }) => part === "degradation" && guest === "kv" && ratio === HIGH_RATIO,
+  );
   if (point === undefined) return unknown(bar);
   const wait = (way: string) => {
     const [stopped, blocked] = (["downtimeMs", "blocktimeMs"] as const).map((metric) =>

@@ -37,10 +37,13 @@ test("the bar for total time is met by the reduction, or by the limit", () => {
 test("the bars for pages hold the low and the high ratio apart", () => {
   const points = [
     duel({ pages: 1300 }, { pages: 1000 }),
-    duel({ pages: 1300 }, { pages: 1000 }, { ratio: 0.6 }),
+    duel({ pages: 1600 }, { pages: 1000 }, { ratio: 1 }),
+    // Neither bar counts what lies between.
+    duel({ pages: 1000 }, { pages: 1000 }, { ratio: 0.6 }),
   ];
   const [, low, high, most] = metOf(points);
-  assert.deepEqual([low, high, most], [true, false, true]);
+  assert.deepEqual([low, high, most], [true, true, true]);
+  assert.equal(metOf([duel({ pages: 1300 }, { pages: 1000 }, { ratio: 1 })])[2], false);
   assert.equal(metOf([duel({ pages: 9000 }, { pages: 1101 })])[3], false);
 });
 
@@ -66,7 +69,7 @@ test("the bar for waiting adds what faults block to the downtime", () => {
     point({
       part: "degradation",
       guest: "kv",
-      ratio: null,
+      ratio: 1,
       ways: [
         way("pre-copy", [run({ downtimeMs: 30, blocktimeMs: 0 })]),
         way("post-copy", [run({ downtimeMs: 5, blocktimeMs: 100 })]),
@@ -74,6 +77,7 @@ test("the bar for waiting adds what faults block to the downtime", () => {
       ],
     });
   assert.equal(metOf([service(20)])[6], true);
+  assert.equal(metOf([{ ...service(20), ratio: null }])[6], null);
   assert.equal(metOf([service(26)])[6], false);
 });
 
