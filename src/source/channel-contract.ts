@@ -53,13 +53,6 @@ export type ChannelCommand =
   /** Stage three: these before what is pushed. Not answered. */
   | { readonly type: "prepull"; readonly pages: Uint32Array };
 
-/** A vCPU of the destination asked for `page`, having touched `hits` prepulled pages so far. */
-export interface Fault {
-  readonly page: number;
-  readonly vcpu: number;
-  readonly hits: number;
-}
-
 /** Channel to main thread. */
 export type ChannelReport =
   | { readonly type: "attached" }
@@ -67,6 +60,6 @@ export type ChannelReport =
   | { readonly type: "refused"; readonly frame: Frame }
   /** The pass has reached the destination. */
   | { readonly type: "done" }
-  /** The page is on its way. */
-  | ({ readonly type: "faulted" } & Fault)
+  /** The urgent channel: these should go before what is pushed. */
+  | { readonly type: "prepull"; readonly pages: Uint32Array }
   | { readonly type: "failed"; readonly failure: Failure };

@@ -9,7 +9,6 @@ import type {
   ChannelCommand,
   ChannelReport,
   ChannelSeat,
-  Fault,
   PassCommand,
 } from "./channel-contract.js";
 
@@ -17,7 +16,8 @@ import type {
 export const SOURCE_CHANNEL_ENTRY = new URL("channel-thread.js", import.meta.url);
 
 export interface ChannelListener {
-  faulted(fault: Fault): void;
+  /** Neighbours of a fault: for any bulk channel. */
+  prepull(pages: Uint32Array): void;
   failed(failure: Failure): void;
 }
 
@@ -63,8 +63,8 @@ class ChannelThread {
       case "done":
         this.waiting.shift()?.resolve();
         break;
-      case "faulted":
-        this.listener.faulted(report);
+      case "prepull":
+        this.listener.prepull(report.pages);
         break;
       case "refused":
         this.fail(refusal(report.frame));
@@ -106,8 +106,14 @@ export class ChannelPool {
     vcpuCount: number,
     seat: Omit<ChannelSeat, "channel" | "connections">,
     greetingOf: (channel: string) => Uint8Array<ArrayBuffer>,
-    listener: ChannelListener,
+    failed: (failure: Failure) => void,
   ) {
+    const listener: ChannelListener = {
+      failed,
+      prepull: (pages) => {
+        this.prepull(pages);
+      },
+    };
     const requestFor = (channel: string) => ({ channel, greeting: greetingOf(channel) });
     const thread = (channel: string, lines: readonly string[]) => {
       const connections = [requestFor(channel), ...lines.map(requestFor)] as const;
@@ -138,7 +144,7 @@ export class ChannelPool {
   }
 
   /** Sends these pages first, the bulk channels in turn. */
-  prepull(pages: Uint32Array): void {
+  private prepull(pages: Uint32Array): void {
     this.bulk[this.prepulls % this.bulk.length]?.tell({ type: "prepull", pages });
     this.prepulls += 1;
   }

@@ -14,6 +14,7 @@ import type {
 } from "./channel-contract.js";
 import { Drain } from "./drain.js";
 import { MigrationTables } from "./migration-tables.js";
+import { Neighbours } from "./neighbours.js";
 import { PageSender } from "./page-sender.js";
 import { Pass } from "./pass.js";
 import { PushOrder } from "./push-order.js";
@@ -31,6 +32,7 @@ export class Channel {
   private readonly sender: PageSender;
   private readonly drainLimit: RateLimit;
   private readonly order: PushOrder;
+  private readonly neighbours: Neighbours;
   private readonly isUrgent: boolean;
   /** What a bulk channel does in stage three. */
   private drain: Drain | undefined;
@@ -57,6 +59,7 @@ export class Channel {
       seat.tuning.checksums,
     );
     this.order = new PushOrder(this.tables);
+    this.neighbours = new Neighbours(this.tables, this.ram.vcpuCount);
     this.listen(own, (frame) => {
       this.take(frame);
     });
@@ -188,7 +191,10 @@ export class Channel {
     }
     if (!this.isUrgent) return;
     this.order.faulted(page);
-    this.report({ type: "faulted", page, vcpu, hits });
+    if (!this.seat.tuning.prepull) return;
+    const pages = this.neighbours.of({ page, vcpu, hits });
+    // A guest that jumps about has none: then no other thread is woken.
+    if (pages.length > 0) this.report({ type: "prepull", pages: Uint32Array.from(pages) });
   }
 
   private credit([bytes = 0]: readonly number[]): void {

@@ -15,7 +15,6 @@ import type { HeatClock } from "./heat-clock.js";
 import { Introduction } from "./introduction.js";
 import { Measurements } from "./measurements.js";
 import { MigrationTables } from "./migration-tables.js";
-import { Neighbours } from "./neighbours.js";
 import type { OutgoingHost, OutgoingOptions } from "./outgoing-options.js";
 import {
   advance,
@@ -42,7 +41,6 @@ export class Outgoing {
   private readonly pool: ChannelPool;
   private readonly copier: Copier;
   private dirty: PageBitmap | undefined;
-  private neighbours: Neighbours | undefined;
   private pausing: Promise<void> = Promise.resolve();
   private paused: Stand | undefined;
   private states: readonly Uint8Array<ArrayBuffer>[] = [];
@@ -228,15 +226,9 @@ export class Outgoing {
         tuning: options.tuning,
       },
       (channel) => this.introduction.attach(channel),
-      {
-        faulted: (fault) => {
-          const pages = this.neighbours?.of(fault);
-          if (pages !== undefined && pages.length > 0) this.pool.prepull(pages);
-        },
-        failed: (failure) => {
-          // The destination has everything by then, and closes what it needs no more.
-          if (this.phase.name !== "observing") this.happen({ type: "failed", failure });
-        },
+      (failure) => {
+        // The destination has everything by then, and closes what it needs no more.
+        if (this.phase.name !== "observing") this.happen({ type: "failed", failure });
       },
     );
   }
@@ -315,12 +307,9 @@ export class Outgoing {
    * for which the guest's first operation waits.
    */
   private push(): void {
-    const { options, guest, dirty, tables } = this;
-    if (dirty === undefined) return;
-    tables.planned.assign(dirty);
+    if (this.dirty === undefined) return;
+    this.tables.planned.assign(this.dirty);
     this.pool.push();
-    if (!options.tuning.prepull) return;
-    this.neighbours = new Neighbours(dirty, guest.spec.vcpuCount, tables);
   }
 
   private get drainRate(): number | undefined {
