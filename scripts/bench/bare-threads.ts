@@ -1,15 +1,13 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { isMainThread, Worker } from "node:worker_threads";
+import { spawnNode } from "./children.js";
 import { type Memory, memoryOf } from "./process-memory.js";
 
 /** The least that a process of Node.js with so many threads besides its own holds: none of them has loaded anything. */
 export async function bareThreads(count: number): Promise<Memory> {
   const self = fileURLToPath(import.meta.url);
-  const bare = spawn(process.execPath, [self, String(count)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const bare = spawnNode([self, String(count)]);
   try {
     await once(bare.stdout, "data");
     return memoryOf(bare.pid ?? 0);

@@ -46,7 +46,7 @@ async function throughput(figures: Figures, runs: number): Promise<void> {
   figures.add("raw pump", "throughput", "GB/s", pump.map(giga));
   figures.add("raw pump with checksums", "throughput", "GB/s", checkingPump.map(giga));
   const checked = all.map((run, at) => guestBytesPerSecond(run) / (checkingPump[at] ?? Number.NaN));
-  figures.add(row, "share of that", "ratio", checked);
+  figures.add(row, "shareOfCheckingPump", "ratio", checked);
   const bareRow = `bare Node.js, ${String(WORKERS)} threads`;
   figures.add(bareRow, "memory", "MiB", bare.map(mebi));
   for (const [name, migrations] of [

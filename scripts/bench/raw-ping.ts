@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeSync } from "node:fs";
 import net from "node:net";
@@ -6,6 +5,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { PAGE_BYTES } from "../../src/memory/geometry.js";
+import { spawnNode } from "./children.js";
 import { type Span, sharedNowMs } from "./shared-clock.js";
 
 /**
@@ -25,13 +25,9 @@ interface Trip {
 /** Asks without a break while `meanwhile` runs; returns how long each took that was begun within its span, in µs. */
 export async function rawPing(meanwhile: () => Promise<Span>): Promise<readonly number[]> {
   const self = fileURLToPath(import.meta.url);
-  const answerer = spawn(process.execPath, [self, "answer"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const answerer = spawnNode([self, "answer"]);
   const [port] = (await once(answerer.stdout.setEncoding("utf8"), "data")) as [string];
-  const asker = spawn(process.execPath, [self, "ask", port.trim()], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+  const asker = spawnNode([self, "ask", port.trim()]);
   const lines = createInterface({ input: asker.stdout });
   await once(lines, "line");
   try {

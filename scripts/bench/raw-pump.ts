@@ -1,8 +1,8 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
 import { fileURLToPath } from "node:url";
 import { backMemory } from "./back-memory.js";
+import { spawnNode } from "./children.js";
 import { PAGE_BYTES } from "../../src/memory/geometry.js";
 import { createPageKernel } from "../../src/memory/kernel.js";
 import { type Span, sharedNowMs } from "./shared-clock.js";
@@ -11,7 +11,7 @@ import { bufferOf, sharedMemory } from "./shared-memory.js";
 /**
  * The limit of the machine for one connection: a bare process sends pieces of shared memory, another reads them
  * straight into shared memory, and nothing else is done, except that a pump that checks looks at each page as we
- * do: is it zero, and what is its checksum, on both sides. Run as a program it is one of the two processes.
+ * do: the sender whether it is zero, and both at its checksum. Run as a program it is one of the two processes.
  */
 
 const PIECE_BYTES = 1024 * 1024;
@@ -34,14 +34,10 @@ export async function pumpSpan(byteCount: number, checks: boolean): Promise<Span
   const self = fileURLToPath(import.meta.url);
   await backMemory(2 * byteCount);
   const told = [String(byteCount), checks ? "checks" : "trusts"];
-  const receiver = spawn(process.execPath, [self, "receive", ...told], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const receiver = spawnNode([self, "receive", ...told]);
   const lines = receiver.stdout.setEncoding("utf8");
   const [port] = (await once(lines, "data")) as [string];
-  const sender = spawn(process.execPath, [self, "send", ...told, port.trim()], {
-    stdio: ["ignore", "inherit", "inherit"],
-  });
+  const sender = spawnNode([self, "send", ...told, port.trim()]);
   const [line] = (await once(lines, "data")) as [string];
   await Promise.all([once(receiver, "exit"), once(sender, "exit")]);
   return JSON.parse(line) as Span;

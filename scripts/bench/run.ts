@@ -1,12 +1,13 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { backMemory } from "./back-memory.js";
+import { spawnNode } from "./children.js";
 import { type Memory, memoryOf } from "./process-memory.js";
 import type { HostEvent } from "../../src/host/events.js";
 import type { MigrateRequest } from "../../src/host/service.js";
@@ -31,15 +32,6 @@ export interface Cost extends Memory {
   readonly cpuSeconds: number;
   /** The same by thread: `main`, by the names that threads give themselves, and `rest` for V8's and libuv's. */
   readonly threadSeconds: ReadonlyMap<string, number>;
-}
-
-/** Hosts that run; whatever ends this program ends them. */
-const hosts = new Set<ChildProcess>();
-process.on("exit", () => {
-  for (const host of hosts) host.kill("SIGKILL");
-});
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => process.exit(1));
 }
 
 /** How a benchmark moves its guest. */
@@ -104,11 +96,8 @@ export type HostProcess = ReturnType<typeof start>;
 
 /** A host in a process of its own, told by its events. */
 export function start(argv: readonly string[]) {
-  const child = spawn(process.execPath, [CLI, ...argv, "--json"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  hosts.add(child);
-  child.once("exit", () => hosts.delete(child));
+  const child = spawnNode([CLI, ...argv, "--json"]);
+  child.stdin.end();
   const events: HostEvent[] = [];
   let wake: (() => void) | undefined;
   createInterface({ input: child.stdout }).on("line", (line) => {

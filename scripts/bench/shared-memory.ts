@@ -10,7 +10,7 @@ export function sharedMemory(byteCount: number, huge: boolean): WebAssembly.Memo
   return memory;
 }
 
-/** `sharedMemory` makes no other. */
+/** Of a memory that is shared. */
 export function bufferOf(memory: WebAssembly.Memory): SharedArrayBuffer {
   return memory.buffer as unknown as SharedArrayBuffer;
 }

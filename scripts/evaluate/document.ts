@@ -136,9 +136,9 @@ function figures(points: readonly PointResult[], evaluation: Evaluation): string
     "## The paper's figures",
     `memtester on a quarter of memory at a low ratio (${String(LOW_RATIO)}), one between ` +
       `(${String(MIDDLE_RATIO)}) and a high one (${String(HIGH_RATIO)}: the guest writes as much as the link carries, ` +
-      "which is where pre-copy stops converging); the rest of memory is full. It writes a sweep and then verifies it, so while it " +
+      "which leaves pre-copy no room to converge); the rest of memory is full. It writes a sweep and then verifies it, so while it " +
       "writes the rate is twice the average. _three-stage (paper)_ defers nothing and sends every dirty page again. " +
-      "The paper's own ratios are not known to us. Results depend on them: where pre-copy converges there is little to be saved.",
+      "The paper's own ratios are not known to us. Results depend on them: the less a guest writes, the nearer pre-copy is to the limit.",
     reductionTable(groups, [PAPER.name, SHIPPED.name, POST_COPY.name], paperSays),
     "The paper's numbers are Xen's on its authors' machines. A negative sign is less than pre-copy.",
     ...images("figures-", evaluation),

@@ -13,7 +13,7 @@ const MIB = 2 ** 20;
 
 /**
  * Average bytes of pages that are written per byte that the link carries. At the high ratio a guest writes as much as the link
- * carries, which is where pre-copy stops converging.
+ * carries: pre-copy converges only as far as the guest writes to the same pages again.
  */
 export const LOW_RATIO = 0.25;
 export const MIDDLE_RATIO = 0.6;
@@ -31,7 +31,7 @@ export interface Point {
   readonly part: Part;
   readonly name: string;
   readonly memoryBytes: number;
-  /** As it was meant; null where the guest's work decides. */
+  /** As it was meant; null where nothing was meant. */
   readonly ratio: number | null;
   readonly guest: string;
   readonly settings: Readonly<Record<string, string>>;
@@ -136,7 +136,7 @@ const SERVICES: readonly ((quick: boolean) => Service)[] = [
   service("hot-cold", "hot-cold", { rate: "200000" }),
 ];
 
-/** As the first, at a pace at which `estimate` finds the high ratio with 512 MiB. */
+/** As the first, at a pace at which `estimate` finds the high ratio where it has 512 MiB; with `--quick` it is lower. */
 const BUSY_SERVICE = (quick: boolean): Service => ({
   ...service(`kv, mix A, ratio ${String(HIGH_RATIO)}`, "kv", { mix: "A", rate: "300000" })(quick),
   ratio: HIGH_RATIO,

@@ -28,9 +28,9 @@ export interface Verdict {
 
 export function verdictsOf(evaluation: Evaluation): readonly Verdict[] {
   const { points } = evaluation;
-  const [low, middle, high] = [LOW_RATIO, MIDDLE_RATIO, HIGH_RATIO].map((wanted) =>
-    points.filter(({ part, ratio }) => part === "figures" && ratio === wanted),
-  ) as [PointResult[], PointResult[], PointResult[]];
+  const at = (wanted: number) =>
+    points.filter(({ part, ratio }) => part === "figures" && ratio === wanted);
+  const [low, middle, high] = [at(LOW_RATIO), at(MIDDLE_RATIO), at(HIGH_RATIO)] as const;
   return [
     totalTime(low, evaluation),
     pages("low", low, PAPER_PAGES_LOW),

@@ -15,24 +15,25 @@ import {
 import { ArrivalTables } from "./arrival-tables.js";
 import { Channel } from "./channel.js";
 
-/** Enough for the compiler to take the path of a requested page seriously, and for what downtime waits for. */
+/** Enough for the compiler to take the path of a requested page seriously. */
 const REQUESTS = 400;
 /** So often the dirty pages of a guest of this size. */
-const PUSHES = 10;
-const PUSH_RAM_BYTES = 4 * 2 ** 20;
+const PUSHES = 40;
+const RAM_BYTES = 2 ** 20;
 const FRAME_PAGES = 64;
 /** After so many rounds nearly all that runs in stage three is compiled. */
 const ROUNDS = 6;
 
 /**
- * What a thread goes through while it waits for a seat. Each round is of another guest, since V8 takes functions that it has
+ * What a thread goes through while it waits for a seat. Each round has channels of its own, since V8 takes functions that it has
  * seen of one object only for that object's.
  */
 export function* rehearsal(): Generator<void> {
+  const ram = GuestRam.allocate(RAM_BYTES, 1);
   for (let round = 0; round < ROUNDS; round += 1) {
-    rehearseRequests();
+    rehearseRequests(ram);
     yield;
-    rehearsePush();
+    rehearsePush(ram);
     yield;
   }
 }
@@ -42,8 +43,8 @@ export function* rehearsal(): Generator<void> {
  * takes a tenth of one later, and the first requested page is the one that a guest's downtime waits for. The page
  * kernels, which V8 compiles well only once they have run some hundred times in a process, are rehearsed with it.
  */
-export function rehearseRequests(): void {
-  const arrival = new NobodysArrival(URGENT, RAM_GRAIN_BYTES);
+export function rehearseRequests(ram = GuestRam.allocate(RAM_GRAIN_BYTES, 1)): void {
+  const arrival = new NobodysArrival(URGENT, ram, REQUESTS);
   const { pageCount, words } = arrival.ram;
   const awaited = vcpuWords(0) + VCPU_WORDS.AWAITED;
   for (let request = 0; request < REQUESTS; request += 1) {
@@ -52,27 +53,28 @@ export function rehearseRequests(): void {
     Atomics.store(words, awaited, page + 1);
     arrival.bring([page], PURPOSE.PULL);
   }
+  arrival.end();
 }
 
 /**
  * Takes in pages that are pushed to nobody's guest. What V8 has not compiled by the time of stage three it compiles then,
  * on threads of its own, and vCPUs that wait for a page wait for a core as well.
  */
-function rehearsePush(): void {
+function rehearsePush(ram: GuestRam): void {
   const [bulk = ""] = bulkChannels(1);
-  const arrival = new NobodysArrival(bulk, PUSH_RAM_BYTES);
-  const pages = [...mixedPages(arrival.ram.pageCount).pages()];
-  for (let push = 0; push < PUSHES; push += 1) {
-    // Some come that are here already, as when a vCPU has asked for them.
-    arrival.lose(pages.filter((page) => page % 16 !== push % 16));
+  const pages = [...mixedPages(ram.pageCount).pages()];
+  // Some come that are here already, as when a vCPU has asked for them.
+  const lostIn = (push: number) => pages.filter((page) => page % 16 !== push % 16);
+  const lost = Array.from({ length: PUSHES }, (_, push) => lostIn(push));
+  const arrival = new NobodysArrival(bulk, ram, lost.flat().length);
+  for (const missing of lost) {
+    arrival.lose(missing);
     for (let first = 0; first < pages.length; first += FRAME_PAGES) {
-      const isFourth = (first / FRAME_PAGES) % 4 === 3;
-      arrival.bring(
-        pages.slice(first, first + FRAME_PAGES),
-        isFourth ? PURPOSE.PREPULL : PURPOSE.PUSH,
-      );
+      const purpose = first === 0 ? PURPOSE.PREPULL : PURPOSE.PUSH;
+      arrival.bring(pages.slice(first, first + FRAME_PAGES), purpose);
     }
   }
+  arrival.end();
 }
 
 /** Stage three of a guest that nobody needs. Every page of it is zero, and comes as if it were not. */
@@ -83,17 +85,23 @@ class NobodysArrival {
   private readonly table = new PageTable();
   private readonly checksum: readonly [low: number, high: number];
   private sequence = FIRST_DATA_SEQUENCE;
+  private isWhole = false;
+  private readonly frame = new Uint8Array((FRAME_PAGES + 1) * PAGE_BYTES);
 
-  constructor(channel: string, ramBytes: number) {
-    const { handle, pageCount } = GuestRam.allocate(ramBytes, 1);
+  /** All told, `missingPages` will be lost. */
+  constructor(channel: string, { handle, pageCount }: GuestRam, missingPages: number) {
     const tables = ArrivalTables.create(pageCount).handle;
     // As it comes by message: V8 tells objects apart by how they were made.
     const seat = structuredClone({ channel, ram: handle, tables });
     this.ram = new GuestRam(seat.ram);
     this.tables = new ArrivalTables(seat.tables);
-    this.tables.enterStageThree(Number.MAX_SAFE_INTEGER);
+    const everyPage = { firstPage: 0, pageCount };
+    this.tables.claimed.addRange(everyPage);
+    this.ram.arrived.addRange(everyPage);
+    this.tables.enterStageThree(missingPages);
     this.channel = new Channel(seat, (report) => {
-      throw new Error(`a rehearsal went wrong: ${JSON.stringify(report)}`);
+      if (report.type !== "whole") throw wrong(JSON.stringify(report.failure));
+      this.isWhole = true;
     });
     const kernel = createPageKernel(seat.ram.memory);
     this.checksum = [kernel.checksumPage(0), kernel.checksumHigh()];
@@ -116,10 +124,15 @@ class NobodysArrival {
       table.add(page, pages.length === 1 ? RUN_KIND.DATA : kind, ...this.checksum);
     }
     const front = table.bytes(purpose, 0, this.sequence);
-    const frame = new Uint8Array(front.byteLength + table.dataPages * PAGE_BYTES);
-    frame.set(front);
+    const frame = this.frame.subarray(0, front.byteLength + table.dataPages * PAGE_BYTES);
+    frame.fill(0).set(front);
     this.read(frame);
     this.sequence = nextSequence(this.sequence);
+  }
+
+  /** Throws unless every page has come. */
+  end(): void {
+    if (!this.isWhole) throw wrong(`${String(this.tables.missingPages)} pages have not come`);
   }
 
   private read(bytes: Uint8Array): void {
@@ -132,4 +145,8 @@ class NobodysArrival {
       at += piece.byteLength;
     }
   }
+}
+
+function wrong(what: string): Error {
+  return new Error(`a rehearsal went wrong: ${what}`);
 }

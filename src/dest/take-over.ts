@@ -61,8 +61,8 @@ export function rehearse(): void {
   const body = { generation: 1, cpus: [packCpu({})], operations: [0], dirty: dirty.toBytes() };
   const untouched = ArrivalTables.create(ram.pageCount).prepulled;
   const everyPage = { firstPage: 0, pageCount: ram.pageCount };
+  ram.arrived.addRange(everyPage);
   for (let round = 0; round < REHEARSALS; round += 1) {
-    ram.arrived.addRange(everyPage);
     const [frame] = new FrameDecoder(MAX_CONTROL_BYTES).push(encodeMessage("switchover", body, 0));
     const message = decodeMessage(frame!, "source", "switchover");
     if (message.name !== "switchover") return;

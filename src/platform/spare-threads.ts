@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { setImmediate } from "node:timers/promises";
-import { parentPort, type MessagePort, Worker } from "node:worker_threads";
+import { parentPort, type MessagePort, Worker, workerData } from "node:worker_threads";
 
 interface Spare {
   readonly worker: Worker;
@@ -19,7 +19,7 @@ const spares = new Map<string, Spare[]>();
 export function keepSpares(entry: URL, count: number): void {
   const waiting = sparesOf(entry);
   while (waiting.length < count) {
-    const worker = newWorker(entry);
+    const worker = newWorker(entry, { waits: true });
     worker.unref();
     const forget = () => {
       const at = waiting.findIndex((spare) => spare.worker === worker);
@@ -45,13 +45,13 @@ export async function dropSpares(entry: URL): Promise<void> {
 
 /** A thread that runs `entry` from this seat on: a spare one if there is any. */
 export function startThread(entry: URL, seat: object): Worker {
-  const worker = takeSpare(entry) ?? newWorker(entry);
+  const worker = takeSpare(entry) ?? newWorker(entry, { waits: false });
   worker.postMessage(seat);
   return worker;
 }
 
 /**
- * In a thread's entry: `sit` is called with the seat once there is one, and until then the thread goes through `rehearsal`, step
+ * In a thread's entry: `sit` is called with the seat once there is one, and until then a spare goes through `rehearsal`, step
  * by step. Messages that follow the seat reach whoever listens on the port by the time that `sit` returns.
  */
 export function takeSeat(
@@ -64,7 +64,7 @@ export function takeSeat(
     void rehearsal?.return(undefined);
     sit(seat, main);
   });
-  if (rehearsal !== undefined) void goThrough(rehearsal);
+  if (rehearsal !== undefined && (workerData as Start).waits) void goThrough(rehearsal);
 }
 
 /** Between two steps the thread hears its messages. */
@@ -72,10 +72,16 @@ async function goThrough(steps: Generator<void> | AsyncGenerator<void>): Promise
   for await (const step of steps) await setImmediate(step);
 }
 
-function newWorker(entry: URL): Worker {
+/** What a thread hears before its seat. */
+interface Start {
+  /** It is a spare: nobody wants it yet. */
+  readonly waits: boolean;
+}
+
+function newWorker(entry: URL, start: Start): Worker {
   // Threads are given descriptors that others have opened, and Node.js would warn where one closes such a descriptor. So it
   // does not close what a guest's module leaves open, either.
-  return new Worker(entry, { trackUnmanagedFds: false });
+  return new Worker(entry, { workerData: start, trackUnmanagedFds: false });
 }
 
 function takeSpare(entry: URL): Worker | undefined {

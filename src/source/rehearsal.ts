@@ -14,23 +14,28 @@ import { MigrationTables } from "./migration-tables.js";
 import { RateLimit } from "./rate-limit.js";
 import { completeTuning } from "./tuning.js";
 
-/** Enough for the compiler to take the path of a request seriously, and for what downtime waits for. */
+/** Enough for the compiler to take the path of a request seriously. */
 const REQUESTS = 400;
 /** So often the dirty pages of a guest of this size. */
-const PUSHES = 10;
-const PUSH_RAM_BYTES = 4 * 2 ** 20;
+const PUSHES = 40;
+const RAM_BYTES = 2 ** 20;
+/** Of the dirty pages, those that go as neighbours of a fault. */
+const PREPULLED_PAGES = 16;
+/** Of the event loop, for one push: it takes some ten. */
+const MOST_TURNS = 1000;
 /** After so many rounds nearly all that runs in stage three is compiled. */
 const ROUNDS = 6;
 
 /**
- * What a thread goes through while it waits for a seat. Each round is of another guest, since V8 takes functions that it has
+ * What a thread goes through while it waits for a seat. Each round has channels of its own, since V8 takes functions that it has
  * seen of one object only for that object's.
  */
 export async function* rehearsal(): AsyncGenerator<void> {
+  const ram = GuestRam.allocate(RAM_BYTES, 1);
   for (let round = 0; round < ROUNDS; round += 1) {
-    rehearseRequests();
+    rehearseRequests(ram);
     yield;
-    await rehearsePush();
+    await rehearsePush(ram);
     yield;
   }
 }
@@ -40,8 +45,8 @@ export async function* rehearsal(): AsyncGenerator<void> {
  * a tenth of one later, and the first request is the one that a guest's downtime waits for. The page kernels, which
  * V8 compiles well only once they have run some hundred times in a process, are rehearsed with it.
  */
-export function rehearseRequests(): void {
-  const { ram, tables } = nobodysGuest(RAM_GRAIN_BYTES);
+export function rehearseRequests(ram = GuestRam.allocate(RAM_GRAIN_BYTES, 1)): void {
+  const tables = nobodysTables(ram);
   const vcpu = nobody();
   channelOf(URGENT, ram, tables, nobody(), [vcpu]);
   for (let sequence = 0; sequence < REQUESTS; sequence += 1) {
@@ -56,25 +61,37 @@ export function rehearseRequests(): void {
  * Pushes pages of nobody's guest. What V8 has not compiled by the time of stage three it compiles then, on threads of its
  * own: it took a third of two cores, and vCPUs waited milliseconds for a page where they wait a fraction of one.
  */
-async function rehearsePush(): Promise<void> {
-  const { ram, tables } = nobodysGuest(PUSH_RAM_BYTES);
+async function rehearsePush(ram: GuestRam): Promise<void> {
+  const tables = nobodysTables(ram);
   const dirty = mixedPages(ram.pageCount);
   tables.planned.assign(dirty);
   const total = dirty.count();
   const [bulk = ""] = bulkChannels(1);
   const dest = nobody();
   const channel = channelOf(bulk, ram, tables, dest, []);
+  const { counters } = tables;
+  const sent = () =>
+    counters.read("pushedPages") +
+    counters.read("prepulledPages") +
+    counters.read("unchangedPages") +
+    counters.read("zeroPages");
   let credited = 0;
   let sequence = 0;
   for (let push = 1; push <= PUSHES; push += 1) {
     for (const page of dirty.pages()) {
       tables.queued.take(page);
-      write(ram, page, push);
+      if (page % 16 === 3) clear(ram, page);
+      else if (page % 16 !== 5) write(ram, page, push);
     }
+    channel.obey({
+      type: "prepull",
+      pages: Uint32Array.from(dirty.pages()).slice(0, PREPULLED_PAGES),
+    });
     channel.obey({ type: "push" });
-    while (tables.counters.read("pushedPages") < push * total) {
+    for (let turn = 0; sent() < push * total; turn += 1) {
+      if (turn === MOST_TURNS) throw new Error("a rehearsal went wrong: its pages do not leave");
       await setImmediate();
-      const bytes = tables.counters.read("bulkBytes") - credited;
+      const bytes = counters.read("bulkBytes") - credited;
       credited += bytes;
       if (bytes === 0) continue;
       dest.emit("data", Buffer.from(encodeWords(FRAME_TYPES.CREDIT, sequence, [bytes])));
@@ -83,18 +100,22 @@ async function rehearsePush(): Promise<void> {
   }
 }
 
-function nobodysGuest(ramBytes: number): { ram: GuestRam; tables: MigrationTables } {
-  const ram = GuestRam.allocate(ramBytes, 1);
+/** All of `ram` is full of data. */
+function nobodysTables(ram: GuestRam): MigrationTables {
   new Uint8Array(ram.buffer).fill(1);
   ram.stamps.fill(FIRST_EPOCH);
   const tables = MigrationTables.create(ram.pageCount, RateLimit.createState());
   tables.allowRequests();
-  return { ram, tables };
+  return tables;
 }
 
 /** As the guest would: a page never has the same contents twice. */
 function write(ram: GuestRam, page: number, value: number): void {
   new Uint32Array(ram.buffer, page * PAGE_BYTES, 1)[0] = value;
+}
+
+function clear(ram: GuestRam, page: number): void {
+  new Uint8Array(ram.buffer, page * PAGE_BYTES, PAGE_BYTES).fill(0);
 }
 
 /** Takes everything, and says nothing by itself. */

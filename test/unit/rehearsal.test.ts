@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { rehearsal as arrival } from "../../src/dest/rehearsal.js";
 import { rehearsal as departure } from "../../src/source/rehearsal.js";
 
-// Each throws where the channel that it goes through finds anything wrong, and waits for every page to be pushed.
+// Each throws where the channel that it goes through finds anything wrong, or where a page does not leave or arrive.
 
 test("the source's rehearsal goes through to its end", async () => {
   let steps = 0;

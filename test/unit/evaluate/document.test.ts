@@ -11,15 +11,27 @@ const ways = [
   way("three-stage", runs, { predictedAs: "three-stage" }),
 ];
 const bins = Array.from({ length: 50 }, (_, bin) => [bin * 10 - 200, 1000] as const);
+const duel = (pages: number) => [
+  way("pre-copy", [run({ pages })]),
+  way("three-stage", [run({ pages: 1000 })], { predictedAs: "three-stage" }),
+];
 const whole = evaluation([
   point({ ways }),
-  point({ ways, ratio: 0.6, name: "the high one" }),
+  point({ ways: duel(1300), ratio: 0.6, name: "the middle one" }),
+  point({ ways: duel(1600), ratio: 1, name: "the high one" }),
   point({ part: "sweep", guest: "random-writer", ratio: 1, ways }),
   point({
     part: "degradation",
     guest: "kv",
     name: "kv, mix A",
     ratio: null,
+    ways: [way("three-stage", runs, { bins })],
+  }),
+  point({
+    part: "degradation",
+    guest: "kv",
+    name: "kv, mix A, ratio 1",
+    ratio: 1,
     ways: [way("three-stage", runs, { bins })],
   }),
   point({ part: "ablation", guest: "kv", ratio: null, ways: [way("no prepull", runs)] }),
@@ -41,6 +53,18 @@ test("the document names machine, command and every chart, and no number that is
   assert.match(text, /a machine that does not exist/);
   for (const { file } of chartsOf(whole)) assert.ok(text.includes(`(evaluation/${file})`), file);
   assert.doesNotMatch(text, /NaN|undefined|Infinity|\[object/);
+});
+
+test("what the paper saved stands beside the low and the high ratio, and not beside the middle one", () => {
+  const text = evaluationDocument(whole);
+  assert.match(text, /\| pages, middle ratio +\| – +\|.*\| −23\.1 % +\|/);
+  assert.match(text, /\| pages, high ratio +\| −35\.7 % +\|.*\| −37\.5 % +\|/);
+});
+
+test("no two charts go into one file", () => {
+  const files = chartsOf(whole).map(({ file }) => file);
+  assert.ok(files.includes("degradation-kv-mix-a-ratio-1.svg"));
+  assert.equal(new Set(files).size, files.length);
 });
 
 test("the document of one part has only that part", () => {

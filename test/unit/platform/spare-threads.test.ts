@@ -6,7 +6,7 @@ import { dropSpares, keepSpares, startThread } from "../../../src/platform/spare
 
 /** Sends back its seat, and each message. */
 const ECHO = new URL("echo-worker.js", import.meta.url);
-/** Answers its seat and each message with the steps of its rehearsal until then, which never ends by itself. */
+/** Answers its seat and each message with the steps of its rehearsal until then, which never ends by itself; see there. */
 const REHEARSING = new URL("rehearsing-worker.js", import.meta.url);
 
 async function answers(worker: Worker, count: number): Promise<unknown[]> {
@@ -55,15 +55,25 @@ test("dropped spares are not handed out, and those that were taken run on", asyn
   await Promise.all([taken.terminate(), fresh.terminate()]);
 });
 
-test("a thread that waits rehearses, and stops when it gets its seat", async (t) => {
-  const worker = startThread(REHEARSING, {});
-  t.after(() => worker.terminate());
-  const [before] = await answers(worker, 1);
-  const later: unknown[] = [];
-  for (let asked = 0; asked < 10; asked += 1) {
-    worker.postMessage("how many by now?");
-    later.push(...(await answers(worker, 1)));
+test("a spare rehearses until it gets its seat, and no other thread does", async (t) => {
+  const told = new BroadcastChannel("rehearsing-worker");
+  const hasRehearsed = new Promise<unknown>((resolve) => {
+    told.onmessage = resolve;
+  });
+  keepSpares(REHEARSING, 1);
+  await hasRehearsed;
+  told.close();
+  for (const isSpare of [true, false]) {
+    const worker = startThread(REHEARSING, {});
+    t.after(() => worker.terminate());
+    const [before] = await answers(worker, 1);
+    assert.equal(Number(before) >= 3, isSpare);
+    if (!isSpare) assert.equal(before, 0);
+    const later: unknown[] = [];
+    for (let asked = 0; asked < 10; asked += 1) {
+      worker.postMessage("how many by now?");
+      later.push(...(await answers(worker, 1)));
+    }
+    assert.deepEqual(later, Array(10).fill(before));
   }
-  assert.ok(Number(before) > 0);
-  assert.deepEqual(later, Array(10).fill(before));
 });
