@@ -1,6 +1,6 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { spawnNode } from "./children.js";
 import { bufferOf, sharedMemory } from "./shared-memory.js";
 
 const PIECE_BYTES = 2 ** 28;
@@ -13,7 +13,7 @@ const PIECE_BYTES = 2 ** 28;
 export async function backMemory(byteCount: number): Promise<void> {
   const self = fileURLToPath(import.meta.url);
   const bytes = String(byteCount + PIECE_BYTES);
-  await once(spawn(process.execPath, [self, bytes], { stdio: "inherit" }), "exit");
+  await once(spawnNode([self, bytes]), "exit");
 }
 
 const [, program, byteCount] = process.argv;

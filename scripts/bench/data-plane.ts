@@ -1,5 +1,5 @@
 import { bareThreads } from "./bare-threads.js";
-import { type Bench, type Figures, percentile } from "./figures.js";
+import type { Bench, Figures } from "./figures.js";
 import { rawPing } from "./raw-ping.js";
 import { pumpSpan, rawPump } from "./raw-pump.js";
 import { migrateOnce, type Plan, type Run } from "./run.js";
@@ -7,7 +7,8 @@ import { migrateOnce, type Plan, type Run } from "./run.js";
 const GIB = 2 ** 30;
 /** Threads of a host in a migration with one channel and one vCPU, besides its main thread. */
 const WORKERS = 3;
-const QUANTILES = { p50: 50, p90: 90, p99: 99, max: 100 } as const;
+/** Names of percentiles, as reports have them. */
+const PERCENTILES = { p50: 50, p90: 90, p99: 99, max: 100 } as const;
 
 /** The page path: throughput beside the raw pump of the same run, faults, and downtime in its parts. */
 export const DATA_PLANE: Bench = {
@@ -139,7 +140,7 @@ async function faults(figures: Figures, runs: number): Promise<void> {
     const plan = { guest, request: { maxPostcopyBandwidth }, warmUpMs: 1000 };
     const all = await repeat(runs, () => migrateOnce(plan));
     const latency = all.map(({ report }) => report.faults?.latencyUs);
-    for (const name of keysOf(QUANTILES)) {
+    for (const name of keysOf(PERCENTILES)) {
       figures.add(
         row,
         name,
@@ -159,10 +160,9 @@ async function faults(figures: Figures, runs: number): Promise<void> {
 /** What the machine needs for as much as a fault is made of, beside a pump at full speed. */
 async function pings(figures: Figures, runs: number): Promise<void> {
   const row = "bare ping, pump at full speed";
-  const all: (readonly number[])[] = [];
-  for (let run = 0; run < runs; run += 1) all.push(await rawPing(() => pumpSpan(GIB, true)));
-  for (const name of keysOf(QUANTILES)) {
-    const values = all.map((us) => percentile(us, QUANTILES[name]));
+  const all = await repeat(runs, () => rawPing(() => pumpSpan(GIB, true)));
+  for (const name of keysOf(PERCENTILES)) {
+    const values = all.map((us) => us.percentile(PERCENTILES[name]));
     figures.add(row, name, "µs", values);
   }
 }
@@ -279,8 +279,8 @@ function keysOf<Key extends string>(record: Readonly<Record<Key, unknown>>): rea
   return Object.keys(record) as Key[];
 }
 
-async function repeat(runs: number, work: () => Promise<Run>): Promise<Run[]> {
-  const all: Run[] = [];
+async function repeat<Result>(runs: number, work: () => Promise<Result>): Promise<Result[]> {
+  const all: Result[] = [];
   for (let run = 0; run < runs; run += 1) all.push(await work());
   return all;
 }

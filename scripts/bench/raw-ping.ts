@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { writeSync } from "node:fs";
 import net from "node:net";
+import { createHistogram, type Histogram } from "node:perf_hooks";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
@@ -22,8 +23,8 @@ interface Trip {
   readonly us: number;
 }
 
-/** Asks without a break while `meanwhile` runs; returns how long each took that was begun within its span, in µs. */
-export async function rawPing(meanwhile: () => Promise<Span>): Promise<readonly number[]> {
+/** Asks without a break while `meanwhile` runs; returns how long those took that were begun within its span, in µs. */
+export async function rawPing(meanwhile: () => Promise<Span>): Promise<Histogram> {
   const self = fileURLToPath(import.meta.url);
   const answerer = spawnNode([self, "answer"]);
   const [port] = (await once(answerer.stdout.setEncoding("utf8"), "data")) as [string];
@@ -35,7 +36,11 @@ export async function rawPing(meanwhile: () => Promise<Span>): Promise<readonly 
     asker.stdin.end();
     const [told] = (await once(lines, "line")) as [string];
     const trips = JSON.parse(told) as readonly Trip[];
-    return trips.filter(({ atMs }) => atMs >= startMs && atMs < endMs).map(({ us }) => us);
+    const latencyUs = createHistogram();
+    for (const { atMs, us } of trips) {
+      if (atMs >= startMs && atMs < endMs) latencyUs.record(Math.max(1, Math.round(us)));
+    }
+    return latencyUs;
   } finally {
     asker.kill("SIGKILL");
     answerer.kill("SIGKILL");

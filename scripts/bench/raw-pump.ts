@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import net from "node:net";
 import { fileURLToPath } from "node:url";
-import { backMemory } from "./back-memory.js";
-import { spawnNode } from "./children.js";
 import { PAGE_BYTES } from "../../src/memory/geometry.js";
 import { createPageKernel } from "../../src/memory/kernel.js";
+import { backMemory } from "./back-memory.js";
+import { spawnNode } from "./children.js";
 import { type Span, sharedNowMs } from "./shared-clock.js";
 import { bufferOf, sharedMemory } from "./shared-memory.js";
 

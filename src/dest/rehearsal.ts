@@ -1,4 +1,4 @@
-import { PAGE_BYTES, RAM_GRAIN_BYTES } from "../memory/geometry.js";
+import { everyPage, PAGE_BYTES, RAM_GRAIN_BYTES } from "../memory/geometry.js";
 import { createPageKernel } from "../memory/kernel.js";
 import { GuestRam } from "../memory/ram.js";
 import { mixedPages } from "../memory/sample-pages.js";
@@ -11,6 +11,7 @@ import {
   type Purpose,
   PURPOSE,
   RUN_KIND,
+  type RunKind,
 } from "../protocol/pages.js";
 import { ArrivalTables } from "./arrival-tables.js";
 import { Channel } from "./channel.js";
@@ -95,9 +96,9 @@ class NobodysArrival {
     const seat = structuredClone({ channel, ram: handle, tables });
     this.ram = new GuestRam(seat.ram);
     this.tables = new ArrivalTables(seat.tables);
-    const everyPage = { firstPage: 0, pageCount };
-    this.tables.claimed.addRange(everyPage);
-    this.ram.arrived.addRange(everyPage);
+    const all = everyPage(this.ram.byteLength);
+    this.tables.claimed.addRange(all);
+    this.ram.arrived.addRange(all);
     this.tables.enterStageThree(missingPages);
     this.channel = new Channel(seat, (report) => {
       if (report.type !== "whole") throw wrong(JSON.stringify(report.failure));
@@ -119,9 +120,9 @@ class NobodysArrival {
     const { table } = this;
     table.reset();
     for (const page of pages) {
-      const kind =
-        page % 64 === 7 ? RUN_KIND.ZERO : page % 64 === 9 ? RUN_KIND.UNCHANGED : RUN_KIND.DATA;
-      table.add(page, pages.length === 1 ? RUN_KIND.DATA : kind, ...this.checksum);
+      // What a vCPU asks for has contents; of the rest some pages have none.
+      const kind = purpose === PURPOSE.PULL ? RUN_KIND.DATA : kindOf(page);
+      table.add(page, kind, ...this.checksum);
     }
     const front = table.bytes(purpose, 0, this.sequence);
     const frame = this.frame.subarray(0, front.byteLength + table.dataPages * PAGE_BYTES);
@@ -145,6 +146,12 @@ class NobodysArrival {
       at += piece.byteLength;
     }
   }
+}
+
+function kindOf(page: number): RunKind {
+  if (page % 64 === 7) return RUN_KIND.ZERO;
+  if (page % 64 === 9) return RUN_KIND.UNCHANGED;
+  return RUN_KIND.DATA;
 }
 
 function wrong(what: string): Error {

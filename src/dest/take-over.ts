@@ -1,6 +1,7 @@
 import { MigrationError } from "../failure.js";
 import type { CpuStates } from "../guest/guest.js";
-import { PageBitmap } from "../memory/bitmap.js";
+import { AtomicPageBitmap, PageBitmap } from "../memory/bitmap.js";
+import { everyPage } from "../memory/geometry.js";
 import { GuestRam } from "../memory/ram.js";
 import { mixedPages } from "../memory/sample-pages.js";
 import { ABSENT } from "../memory/words.js";
@@ -59,9 +60,9 @@ export function rehearse(): void {
   const ram = GuestRam.allocate(REHEARSAL_RAM_BYTES, 1);
   const dirty = mixedPages(ram.pageCount);
   const body = { generation: 1, cpus: [packCpu({})], operations: [0], dirty: dirty.toBytes() };
-  const untouched = ArrivalTables.create(ram.pageCount).prepulled;
-  const everyPage = { firstPage: 0, pageCount: ram.pageCount };
-  ram.arrived.addRange(everyPage);
+  const { bitmap: untouched } = AtomicPageBitmap.create(ram.pageCount);
+  const all = everyPage(ram.byteLength);
+  ram.arrived.addRange(all);
   for (let round = 0; round < REHEARSALS; round += 1) {
     const [frame] = new FrameDecoder(MAX_CONTROL_BYTES).push(encodeMessage("switchover", body, 0));
     const message = decodeMessage(frame!, "source", "switchover");
@@ -69,7 +70,7 @@ export function rehearse(): void {
     const switchover = readSwitchover(message.body, 1, ram);
     install(switchover, ram, ArrivalTables.create(ram.pageCount));
     // As the publisher will, while the push wants the core.
-    ram.arrived.addRange(everyPage);
+    ram.arrived.addRange(all);
     ram.arrived.takeFrom(switchover.dirty, untouched);
   }
 }

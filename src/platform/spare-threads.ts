@@ -50,13 +50,16 @@ export function startThread(entry: URL, seat: object): Worker {
   return worker;
 }
 
+/** What a thread does while nobody wants it, a few milliseconds each step. */
+type Rehearsal = Generator<void> | AsyncGenerator<void>;
+
 /**
  * In a thread's entry: `sit` is called with the seat once there is one, and until then a spare goes through `rehearsal`, step
  * by step. Messages that follow the seat reach whoever listens on the port by the time that `sit` returns.
  */
 export function takeSeat(
   sit: (seat: unknown, main: MessagePort) => void,
-  rehearsal?: Generator<void> | AsyncGenerator<void>,
+  rehearsal?: Rehearsal,
 ): void {
   const main = parentPort;
   if (main === null) throw new Error("a thread's entry was run as a program");
@@ -68,7 +71,7 @@ export function takeSeat(
 }
 
 /** Between two steps the thread hears its messages. */
-async function goThrough(steps: Generator<void> | AsyncGenerator<void>): Promise<void> {
+async function goThrough(steps: Rehearsal): Promise<void> {
   for await (const step of steps) await setImmediate(step);
 }
 

@@ -15,7 +15,7 @@ import type {
 /** What a channel's thread runs. */
 export const SOURCE_CHANNEL_ENTRY = new URL("channel-thread.js", import.meta.url);
 
-export interface ChannelListener {
+interface ChannelListener {
   /** Neighbours of a fault: for any bulk channel. */
   prepull(pages: Uint32Array): void;
   failed(failure: Failure): void;

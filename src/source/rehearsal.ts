@@ -65,7 +65,8 @@ async function rehearsePush(ram: GuestRam): Promise<void> {
   const tables = nobodysTables(ram);
   const dirty = mixedPages(ram.pageCount);
   tables.planned.assign(dirty);
-  const total = dirty.count();
+  const pages = [...dirty.pages()];
+  const prepulled = Uint32Array.from(pages.slice(0, PREPULLED_PAGES));
   const [bulk = ""] = bulkChannels(1);
   const dest = nobody();
   const channel = channelOf(bulk, ram, tables, dest, []);
@@ -78,17 +79,14 @@ async function rehearsePush(ram: GuestRam): Promise<void> {
   let credited = 0;
   let sequence = 0;
   for (let push = 1; push <= PUSHES; push += 1) {
-    for (const page of dirty.pages()) {
+    for (const page of pages) {
       tables.queued.take(page);
       if (page % 16 === 3) clear(ram, page);
       else if (page % 16 !== 5) write(ram, page, push);
     }
-    channel.obey({
-      type: "prepull",
-      pages: Uint32Array.from(dirty.pages()).slice(0, PREPULLED_PAGES),
-    });
+    channel.obey({ type: "prepull", pages: prepulled });
     channel.obey({ type: "push" });
-    for (let turn = 0; sent() < push * total; turn += 1) {
+    for (let turn = 0; sent() < push * pages.length; turn += 1) {
       if (turn === MOST_TURNS) throw new Error("a rehearsal went wrong: its pages do not leave");
       await setImmediate();
       const bytes = counters.read("bulkBytes") - credited;
