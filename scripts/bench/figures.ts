@@ -68,7 +68,18 @@ function digits(value: number): string {
 export function machine(): string {
   const [first] = cpus();
   const cores = `${String(cpus().length)} × ${first?.model.trim() ?? "unknown processor"}`;
-  return `${cores}${family()}, Linux ${release().replace(/-.*/, "")}, Node.js ${process.version}`;
+  const linux = `Linux ${release().replace(/-.*/, "")}${congestionControl()}`;
+  return `${cores}${family()}, ${linux}, Node.js ${process.version}`;
+}
+
+/** One that paces what is sent, as bbr does, costs the sender a good part of a core. */
+function congestionControl(): string {
+  try {
+    const name = readFileSync("/proc/sys/net/ipv4/tcp_congestion_control", "utf8").trim();
+    return ` (TCP ${name})`;
+  } catch {
+    return "";
+  }
 }
 
 /** How old the processor is: that of a virtual machine often has no name but its maker's. */

@@ -1,5 +1,7 @@
 import { DEST_CHANNEL_ENTRY } from "../dest/channel-set.js";
 import { VCPU_ENTRY } from "../guest/guest.js";
+import { rehearsal } from "../dest/take-over.js";
+import { goThrough, type Steps } from "../platform/steps.js";
 import { dropSpares, keepSpares } from "../platform/spare-threads.js";
 import { SOURCE_CHANNEL_ENTRY } from "../source/channel-pool.js";
 
@@ -11,11 +13,17 @@ export type Expects = "arrival" | "departure" | "nothing";
 
 /**
  * Has the threads of the next migration started before it begins, since it would wait for them. They are those
- * of one migration, in the direction that is likely, so a host keeps at most as many as the one needs.
+ * of one migration, in the direction that is likely, so a host keeps at most as many as the one needs. A host that waits
+ * for its first guest also goes through its own part of an arrival.
  */
 export class Readiness {
+  private hasRehearsed = false;
+
   /** `channelCount` is how many bulk channels a migration is likely to have. */
-  constructor(private readonly channelCount: number) {}
+  constructor(
+    private readonly channelCount: number,
+    private readonly arrival: () => Steps = rehearsal,
+  ) {}
 
   /** To be called while no migration is under way. */
   expect(what: Expects): void {
@@ -25,9 +33,16 @@ export class Readiness {
     if (what === "arrival") {
       keepSpares(DEST_CHANNEL_ENTRY, channels);
       keepSpares(VCPU_ENTRY, 1);
+      this.rehearse();
     } else {
       void dropSpares(DEST_CHANNEL_ENTRY);
       void dropSpares(VCPU_ENTRY);
     }
+  }
+
+  private rehearse(): void {
+    if (this.hasRehearsed) return;
+    this.hasRehearsed = true;
+    void goThrough(this.arrival());
   }
 }

@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import { setImmediate } from "node:timers/promises";
 import { parentPort, type MessagePort, Worker, workerData } from "node:worker_threads";
+import { goThrough, type Steps } from "./steps.js";
 
 interface Spare {
   readonly worker: Worker;
@@ -50,17 +50,11 @@ export function startThread(entry: URL, seat: object): Worker {
   return worker;
 }
 
-/** What a thread does while nobody wants it, a few milliseconds each step. */
-type Rehearsal = Generator<void> | AsyncGenerator<void>;
-
 /**
  * In a thread's entry: `sit` is called with the seat once there is one, and until then a spare goes through `rehearsal`, step
  * by step. Messages that follow the seat reach whoever listens on the port by the time that `sit` returns.
  */
-export function takeSeat(
-  sit: (seat: unknown, main: MessagePort) => void,
-  rehearsal?: Rehearsal,
-): void {
+export function takeSeat(sit: (seat: unknown, main: MessagePort) => void, rehearsal?: Steps): void {
   const main = parentPort;
   if (main === null) throw new Error("a thread's entry was run as a program");
   main.once("message", (seat: unknown) => {
@@ -68,11 +62,6 @@ export function takeSeat(
     sit(seat, main);
   });
   if (rehearsal !== undefined && (workerData as Start).waits) void goThrough(rehearsal);
-}
-
-/** Between two steps the thread hears its messages. */
-async function goThrough(steps: Rehearsal): Promise<void> {
-  for await (const step of steps) await setImmediate(step);
 }
 
 /** What a thread hears before its seat. */

@@ -28,3 +28,23 @@ test("a host has the channels of a departure waiting only while it expects one",
     assert.equal(await waitingAmong(4), waiting, what);
   }
 });
+
+test("a host that waits for a guest goes through an arrival, once", async () => {
+  let begun = 0;
+  const steps = await new Promise<readonly number[]>((over) => {
+    const readiness = new Readiness(1, function* () {
+      begun += 1;
+      const gone = [];
+      for (let step = 1; step <= 3; step += 1) {
+        gone.push(step);
+        yield;
+      }
+      over(gone);
+    });
+    for (const what of ["departure", "arrival", "nothing", "arrival", "nothing"] as const) {
+      readiness.expect(what);
+    }
+  });
+  assert.deepEqual(steps, [1, 2, 3]);
+  assert.equal(begun, 1);
+});
