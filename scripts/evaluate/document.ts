@@ -33,39 +33,33 @@ export function evaluationDocument(evaluation: Evaluation): string {
   ].join("\n\n");
 }
 
-/** A part that was measured alone may have more runs, and larger guests, than those that were kept. */
-function runsOfParts(points: readonly PointResult[]): string {
-  const parts = PARTS.map((part) => {
-    const ways = points.filter((point) => point.part === part).flatMap((point) => point.ways);
-    if (ways.length === 0) return `${part}: not measured`;
-    const counts = ways.map(({ runs }) => runs.length);
-    const [least, most] = [Math.min(...counts), Math.max(...counts)];
-    return `${part}: ${least === most ? String(most) : `${String(least)} to ${String(most)}`} of every point`;
+function introduction({ bandwidth, points, measurements }: Evaluation) {
+  const rows = PARTS.map((part) => {
+    const measurement = measurements[part];
+    if (measurement === undefined) return [part, "not measured", "–", "–", "–", "–"];
+    const { command, build, measuredAt, machine } = measurement;
+    const runs = runsOf(points.filter((point) => point.part === part));
+    return [part, runs, build ?? "unknown", measuredAt, machine, `\`${command}\``];
   });
-  return parts.join("; ");
-}
-
-function introduction({ machine, command, bandwidth, points, measuredAt }: Evaluation) {
   return [
     "# Evaluation",
     "Written by `npm run evaluate`; do not edit it. The raw results are in [evaluation](evaluation), and " +
       "`npm run evaluate -- --redraw` writes this document from them without measuring.",
-    table(
-      ["", ""],
-      [
-        ["command", `\`${command}\``],
-        ["measured", measuredAt],
-        ["machine", machine],
-        ["link", `loopback, page data held to ${formatRate(bandwidth)} by \`--max-bandwidth\``],
-        ["runs", runsOfParts(points)],
-      ],
-    ),
-    "Both hosts are real processes, and the guest goes back and forth between them, each time by the next " +
+    table(["part", "runs of every point", "build", "measured", "machine", "command"], rows),
+    `The link is loopback, page data held to ${formatRate(bandwidth)} by \`--max-bandwidth\`. ` +
+      "Both hosts are real processes, and the guest goes back and forth between them, each time by the next " +
       "algorithm, so that all of them see the same machine. Cells have the median of the runs and, in " +
       "parentheses, the least and the most. The _ratio_ is the average rate at which the guest writes to " +
       "pages over the bandwidth. The _limit_ is what the pages that are not zero need to cross once. " +
       "_Predicted_ is what `tristage estimate` said before the first run.",
   ];
+}
+
+/** Where runs failed, some ways have fewer. */
+function runsOf(points: readonly PointResult[]): string {
+  const counts = points.flatMap(({ ways }) => ways).map(({ runs }) => runs.length);
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  return least === most ? String(most) : `${String(least)} to ${String(most)}`;
 }
 
 function bars(evaluation: Evaluation): string[] {

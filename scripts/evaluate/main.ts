@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { format } from "prettier";
@@ -8,7 +9,7 @@ import { chartsOf, svgOf } from "./charts.js";
 import { evaluationDocument } from "./document.js";
 import { measurePoint } from "./measure.js";
 import { BANDWIDTH, type Part, PARTS, planOf } from "./plan.js";
-import type { Evaluation, PointResult, RunResult } from "./results.js";
+import type { Evaluation, Measurement, PointResult, RunResult } from "./results.js";
 
 const options = await yargs(hideBin(process.argv))
   .usage("npm run evaluate -- [--quick] [--only PART] [--runs N] [--json] [--redraw]")
@@ -60,25 +61,42 @@ async function measure(parts: readonly Part[], runs: number): Promise<PointResul
 async function evaluate(): Promise<Evaluation> {
   const parts = options.only === undefined ? PARTS : [options.only];
   const runs = options.runs ?? (options.quick ? 1 : 5);
+  const measurement = thisMeasurement();
+  const measured = await measure(parts, runs);
+  // A part alone takes its place among what was measured before.
+  const results = options.only === undefined ? undefined : readResults();
+  const kept = results?.bandwidth === BANDWIDTH ? results : undefined;
+  const points = PARTS.flatMap((part) =>
+    (parts.includes(part) ? measured : (kept?.points ?? [])).filter((point) => point.part === part),
+  );
+  const now = Object.fromEntries(parts.map((part) => [part, measurement]));
+  return { measurements: { ...kept?.measurements, ...now }, bandwidth: BANDWIDTH, points };
+}
+
+function thisMeasurement(): Measurement {
   const flags = [
     options.quick ? " --quick" : "",
     options.only === undefined ? "" : ` --only ${options.only}`,
     options.runs === undefined ? "" : ` --runs ${String(options.runs)}`,
   ].join("");
-  const measured = await measure(parts, runs);
-  // A part alone takes its place among what was measured before.
-  const before = options.only === undefined ? undefined : readResults();
-  const kept = before?.bandwidth === BANDWIDTH ? before.points : [];
-  const points = PARTS.flatMap((part) =>
-    (parts.includes(part) ? measured : kept).filter((point) => point.part === part),
-  );
   return {
+    command: `npm run evaluate${flags === "" ? "" : ` --${flags}`}`,
+    build: build(),
     measuredAt: new Date().toISOString().slice(0, 10),
     machine: machine(),
-    command: `npm run evaluate${flags === "" ? "" : ` --${flags}`}`,
-    bandwidth: BANDWIDTH,
-    points,
   };
+}
+
+function build(): string | null {
+  const cwd = fileURLToPath(new URL(".", import.meta.url));
+  try {
+    // Without tags, so that it is always a commit.
+    const argv = ["describe", "--always", "--dirty", "--abbrev=7", "--exclude=*"];
+    const stdio = ["ignore", "pipe", "ignore"] as const;
+    return execFileSync("git", argv, { cwd, stdio: [...stdio], encoding: "utf8" }).trim();
+  } catch {
+    return null;
+  }
 }
 
 /** One line for each point: small enough to keep, and a change of one shows as one. */

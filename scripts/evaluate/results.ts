@@ -2,11 +2,19 @@ import type { Part } from "./plan.js";
 
 /** The raw results, as they are kept beside the document: enough to draw it again without measuring. */
 export interface Evaluation {
-  readonly measuredAt: string;
-  readonly machine: string;
-  readonly command: string;
+  /** Of each part that was measured: parts are measured alone, and by builds of different days. */
+  readonly measurements: Readonly<Partial<Record<Part, Measurement>>>;
   readonly bandwidth: number;
   readonly points: readonly PointResult[];
+}
+
+/** How a part was measured. */
+export interface Measurement {
+  readonly command: string;
+  /** The program's commit, with `-dirty` where the tree had changes; null where there is no git to tell. */
+  readonly build: string | null;
+  readonly measuredAt: string;
+  readonly machine: string;
 }
 
 export interface PointResult {

@@ -48,9 +48,14 @@ test("the document says why an algorithm has no runs, in its row and in words", 
   assert.match(text, /Runs of pre-copy are missing: refused: unknown algorithm\./);
 });
 
-test("the document names machine, command and every chart, and no number that is none", () => {
+test("the document names build, machine and command of each part, every chart, and no number that is none", () => {
   const text = evaluationDocument(whole);
-  assert.match(text, /a machine that does not exist/);
+  for (const part of ["figures", "sweep"]) {
+    const row = text.split("\n").find((line) => line.startsWith(`| ${part} |`));
+    for (const said of [`build of ${part}`, "a machine that does not exist", `--only ${part}`]) {
+      assert.ok(row?.includes(said), `${part}: ${said}`);
+    }
+  }
   for (const { file } of chartsOf(whole)) assert.ok(text.includes(`(evaluation/${file})`), file);
   assert.doesNotMatch(text, /NaN|undefined|Infinity|\[object/);
 });
@@ -70,6 +75,7 @@ test("no two charts go into one file", () => {
 test("the document of one part has only that part", () => {
   const text = evaluationDocument(evaluation([point({ ways })]));
   assert.match(text, /## The paper's figures/);
+  assert.match(text, /\| sweep \| not measured \|/);
   assert.doesNotMatch(text, /## From an idle guest|sweep-/);
 });
 
