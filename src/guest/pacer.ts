@@ -6,7 +6,8 @@ const CATCH_UP_MS = 10;
 /** Holds a vCPU to a number of operations per second; undefined lets it run freely. */
 export class Pacer {
   private creditAtMs: number;
-  private credit = 0;
+  /** The first operation is due at once: a guest that arrives is not held up by its rate. */
+  private credit = 1;
 
   constructor(
     private readonly operationsPerSecond: number | undefined,

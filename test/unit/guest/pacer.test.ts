@@ -48,8 +48,16 @@ test("a vCPU that was paused catches up on nothing", () => {
   assert.equal(pacer.allowance(), 3);
 });
 
+test("the first operation of a paced vCPU is due at once", () => {
+  const { pacer } = paced(1);
+  assert.equal(pacer.allowance(), 1);
+  pacer.spend(1);
+  assert.equal(pacer.delayMs(), 1000);
+});
+
 test("a vCPU that has nothing to do sleeps exactly until it has", () => {
   const { pacer, time } = paced(200);
+  pacer.spend(pacer.allowance());
   assert.equal(pacer.allowance(), 0);
   assert.equal(pacer.delayMs(), 5);
   time.nowMs += 2;
