@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, type StdioOptions } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { format } from "prettier";
@@ -92,8 +92,8 @@ function build(): string | null {
   try {
     // Without tags, so that it is always a commit.
     const argv = ["describe", "--always", "--dirty", "--abbrev=7", "--exclude=*"];
-    const stdio = ["ignore", "pipe", "ignore"] as const;
-    return execFileSync("git", argv, { cwd, stdio: [...stdio], encoding: "utf8" }).trim();
+    const stdio: StdioOptions = ["ignore", "pipe", "ignore"];
+    return execFileSync("git", argv, { cwd, stdio, encoding: "utf8" }).trim();
   } catch {
     return null;
   }
