@@ -2,7 +2,7 @@
 import { setFlagsFromString } from "node:v8";
 
 // V8 lets the young generation of a thread grow to 48 MiB. Ours make little garbage, and the memory of this
-// machine is for guests. It must be said before anything else is loaded.
+// machine is for guests. This holds for threads that are started from now on.
 setFlagsFromString("--max-semi-space-size=1");
 // V8 forgets the code of functions that have not run for a while; what was rehearsed for a handover would be gone
 // when it comes.
@@ -12,8 +12,12 @@ setFlagsFromString("--no-lazy");
 // V8 collects all garbage of a thread that has little to do, so as to give memory back; each time takes 10 ms or more of a
 // core, also in the middle of a handover.
 setFlagsFromString("--no-memory-reducer");
+// The young generation of this thread grows all the same, and would by 14 MiB, only for what is loaded now. It may grow
+// afterwards: to collect garbage takes half a millisecond of a handover (docs/adr/0027).
+setFlagsFromString("--semi-space-growth-factor=1");
 const { EXIT } = await import("./exit-codes.js");
 const { run } = await import("./run.js");
+setFlagsFromString("--semi-space-growth-factor=2");
 
 // A reader that has gone, as `head` does, must not take the guest with it.
 process.stdout.on("error", () => undefined);
