@@ -25,6 +25,11 @@ import { RELEASE } from "./release.js";
 /** How long a source in doubt asks before it leaves the decision to a person. */
 const ASK_MS = 30_000;
 
+/** Two hosts that write one journal would each answer without what the other has done. */
+const UNGUARDED =
+  "nothing keeps another host from using this journal: its disk has no locks, or koffi is not installed; " +
+  "give each host a state directory of its own, or install koffi";
+
 export interface HostOptions {
   /** Where guests may arrive; null for nowhere. Port 0 takes any free port. */
   readonly listen: Address | null;
@@ -80,6 +85,7 @@ export class Host implements HostService, AsyncDisposable {
     }
     const hostId = `${hostname().slice(0, 48)}-${String(process.pid)}`;
     const journal = Journal.open(options.stateDirectory);
+    if (!journal.isLocked) logger.warn({ path: journal.path }, UNGUARDED);
     const context = new HostContext(hostId, monotonicClock, logger, journal, token);
     const host = new Host(context, options.control, options.askMs ?? ASK_MS);
     try {

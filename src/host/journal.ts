@@ -67,8 +67,10 @@ export class Journal {
   private syncTimer: NodeJS.Timeout | undefined;
 
   private constructor(
-    private readonly path: string,
+    readonly path: string,
     private readonly fd: number,
+    /** No other host can open it meanwhile. */
+    readonly isLocked: boolean,
   ) {}
 
   /** Opens `ownership.jsonl` in `directory`, which is made if need be. Throws JOURNAL_UNUSABLE or JOURNAL_IN_USE. */
@@ -79,8 +81,9 @@ export class Journal {
       const fd = openSync(path, "a", 0o600);
       try {
         // Two hosts that write one journal would each answer without what the other has done.
-        if (!lockFile(fd)) throw new MigrationError({ code: "JOURNAL_IN_USE", path });
-        const journal = new Journal(path, fd);
+        const locked = lockFile(fd);
+        if (locked === false) throw new MigrationError({ code: "JOURNAL_IN_USE", path });
+        const journal = new Journal(path, fd, locked === true);
         journal.load(readFileSync(path, "utf8"));
         return journal;
       } catch (error) {

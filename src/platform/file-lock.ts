@@ -12,11 +12,12 @@ const NO_LOCKS = new Set(
 
 /**
  * Takes the open file for this process until `fd` is closed or the process ends, however it ends. False when another
- * has taken it. Where neither the system nor the disk has locks nobody can tell, and it is true.
+ * has taken it. Undefined where the system or the disk has no locks: nobody can tell.
  */
-export function lockFile(fd: number): boolean {
+export function lockFile(fd: number): boolean | undefined {
   const library = libc();
-  if (library === undefined) return true;
+  if (library === undefined) return undefined;
   const flock = library.handle.func("int flock(int, int)") as (fd: number, how: number) => number;
-  return flock(fd, LOCK_EX | LOCK_NB) === 0 || NO_LOCKS.has(library.errno());
+  if (flock(fd, LOCK_EX | LOCK_NB) === 0) return true;
+  return NO_LOCKS.has(library.errno()) ? undefined : false;
 }

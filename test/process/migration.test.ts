@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { appendFileSync, existsSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
+import { libc } from "../../src/platform/libc.js";
 import { inRepository } from "../repository.js";
 import { Daemon, freshFile, freshFolder, Tristage } from "./daemon.js";
 import { guestModule } from "./modules.js";
@@ -8,6 +9,7 @@ import { preload } from "./preload.js";
 import { Proxy } from "./proxy.js";
 import { assertUnmoved } from "./same-guest.js";
 
+const noLocks = libc() === undefined && "this system has no locks that we know of";
 const MEMORY = ["--memory", "8MiB"];
 const LISTEN = ["--listen", "127.0.0.1:0"];
 /** Stage one takes about half a second. */
@@ -477,4 +479,32 @@ test("a port that is in use is refused with a sentence that says so", async () =
   const error = JSON.parse(second.lines.at(-1) ?? "") as { code: string; text: string };
   assert.equal(error.code, "CANNOT_LISTEN");
   assert.match(error.text, /EADDRINUSE.*choose another address/);
+});
+
+test("hosts without koffi say that nothing guards their journals, and migrate like others", async () => {
+  const nodeOptions = preload(`
+    import Module from "node:module";
+    const load = Module._load;
+    Module._load = (name, ...rest) => {
+      if (name === "koffi") throw new Error("it is not installed");
+      return load(name, ...rest);
+    };`);
+  await using dest = await Daemon.start(["dest", ...LISTEN], { nodeOptions });
+  const guest = ["source", "--guest", "hot-cold", ...MEMORY];
+  await using source = await Daemon.start(guest, { nodeOptions });
+  await source.event("guest", ({ state }) => state === "running");
+  for (const { process: host } of [source, dest]) {
+    const warns = () =>
+      /nothing keeps another host .* install koffi/.test(host.stderr) || undefined;
+    await host.until("warns", warns);
+  }
+  await source.progress(10_000);
+  const report = await source.report(await source.migrate(dest));
+  assert.equal(report.outcome, "completed");
+  await assertUnmoved(dest);
+});
+
+test("where koffi is installed nothing is said of guarding", { skip: noLocks }, async () => {
+  await using dest = await Daemon.dest();
+  assert.doesNotMatch(dest.process.stderr, /nothing keeps another host/);
 });
