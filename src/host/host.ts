@@ -25,7 +25,7 @@ import { RELEASE } from "./release.js";
 /** How long a source in doubt asks before it leaves the decision to a person. */
 const ASK_MS = 30_000;
 
-/** Two hosts that write one journal would each answer without what the other has done. */
+/** Of a journal that is not locked. */
 const UNGUARDED =
   "nothing keeps another host from using this journal: its disk has no locks, or koffi is not installed; " +
   "give each host a state directory of its own, or install koffi";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { appendFileSync, existsSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { libc } from "../../src/platform/libc.js";
+import { noLocks } from "../locks.js";
 import { inRepository } from "../repository.js";
 import { Daemon, freshFile, freshFolder, Tristage } from "./daemon.js";
 import { guestModule } from "./modules.js";
@@ -9,7 +9,6 @@ import { preload } from "./preload.js";
 import { Proxy } from "./proxy.js";
 import { assertUnmoved } from "./same-guest.js";
 
-const noLocks = libc() === undefined && "this system has no locks that we know of";
 const MEMORY = ["--memory", "8MiB"];
 const LISTEN = ["--listen", "127.0.0.1:0"];
 /** Stage one takes about half a second. */

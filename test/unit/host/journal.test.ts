@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { Journal } from "../../../src/host/journal.js";
-import { libc } from "../../../src/platform/libc.js";
+import { noLocks } from "../../locks.js";
 import { failsWith } from "../../failures.js";
 
 function folder(context: TestContext): string {
@@ -167,7 +167,6 @@ test("a directory that cannot be used is refused", (context) => {
   failsWith("JOURNAL_UNUSABLE", () => Journal.open(directory));
 });
 
-const noLocks = libc() === undefined && "this system has no locks that we know of";
 test(
   "a journal that a host is using is not opened by another, until that one is gone",
   { skip: noLocks },
