@@ -14,7 +14,8 @@ import { recoveryMs } from "./statistics.js";
 
 /** The guest settles, and its stamps learn which pages are hot, before it moves again. */
 const SETTLE_MS = 1500;
-const ESTIMATE_MS = 1000;
+/** Longer than the slowest of these guests takes to write and to verify all that it tests. */
+const ESTIMATE_MS = 6000;
 const MARGIN_MS = 1000;
 /** Begins the problem of a request that the host did not take: nothing has happened to the guest. */
 const REFUSED = "refused";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { LOOK_BACK } from "../../src/source/epoch-history.js";
+import { preCopy } from "../../src/source/algorithms/pre-copy.js";
 import { predict } from "../../src/source/estimate/prediction.js";
 import { WorkingSet } from "../../src/source/estimate/working-set.js";
 import { randomNumbers } from "../random.js";
@@ -60,7 +61,8 @@ function modelOf(writer: Writer, pageCount: number) {
     pages: writer.within(windowMs),
   }));
   const workingSet = new WorkingSet(windows, pageCount);
-  return { contentPages: pageCount, bytesPerSecond: BYTES_PER_SECOND, roundTripMs: 0, workingSet };
+  const link = { bytesPerSecond: BYTES_PER_SECOND, roundTripMs: 0 };
+  return { pageCount, contentPages: pageCount, ...link, workingSet };
 }
 
 /** One pass with deferral, page by page as it is done; returns the pages that crossed in all. */
@@ -93,11 +95,66 @@ test("the prediction for three-stage is what a simulated pass sends, within a te
   );
 });
 
+/** Pre-copy, page by page as it is done; returns the pages that crossed in all, those of the pause included. */
+function roundsOf(writer: Writer, pageCount: number): number {
+  const policy = preCopy({});
+  const writtenSince = (ms: number) => (page: number) => (writer.at[page] ?? 0) > ms;
+  let planned = Array.from({ length: pageCount }, (_, page) => page);
+  let pagesSentInAll = 0;
+  let before = { pagesSentBefore: pageCount, dirtyPagesBefore: pageCount };
+  for (let pass = 1; ; pass += 1) {
+    const startMs = writer.nowMs;
+    let pagesSent = 0;
+    for (const page of planned) {
+      if (writtenSince(startMs)(page)) continue;
+      pagesSent += 1;
+      writer.run(PAGE_MS);
+    }
+    pagesSentInAll += pagesSent;
+    const pagesSkipped = planned.length - pagesSent;
+    planned = Array.from({ length: pageCount }, (_, page) => page).filter(writtenSince(startMs));
+    const verdict = policy.afterPass({
+      pass,
+      pagesSent,
+      pagesSkipped,
+      pagesSentInAll,
+      dirtyPages: planned.length,
+      totalPages: pageCount,
+      durationMs: writer.nowMs - startMs,
+      elapsedMs: 0,
+      bytesPerSecond: BYTES_PER_SECOND,
+      roundTripMs: 0,
+      throttlePercent: 0,
+      ...before,
+    });
+    if (verdict.then === "stop") return pagesSentInAll + planned.length;
+    before = { pagesSentBefore: pagesSent, dirtyPagesBefore: planned.length };
+  }
+}
+
+test("the prediction for pre-copy is what simulated rounds send, within a tenth, where they converge", () => {
+  const converging = worlds.filter(({ writesPerMs }) => writesPerMs < 0.6);
+  fc.assert(
+    fc.property(converging, (world) => {
+      const writer = new Writer(world);
+      writer.run(12_000);
+      const predicted = predict(modelOf(writer, world.pageCount)).find(
+        ({ algorithm }) => algorithm === "pre-copy",
+      )!;
+      const sent = roundsOf(writer, world.pageCount);
+      const error = Math.abs(predicted.pages - sent) / sent;
+      assert.ok(error < 0.1, `predicted ${String(predicted.pages)}, sent ${String(sent)}`);
+    }),
+    { numRuns: 25 },
+  );
+});
+
 test("predictions are numbers, and no algorithm sends fewer pages than there are", () => {
   const counts = fc.array(
     fc.record({ windowMs: fc.integer({ min: 1, max: 60_000 }), pages: fc.nat(100_000) }),
   );
   const models = fc.record({
+    pageCount: fc.constant(100_000),
     contentPages: fc.nat(100_000),
     bytesPerSecond: fc.double({ min: 1000, max: 1e10, noNaN: true }),
     roundTripMs: fc.double({ min: 0, max: 1000, noNaN: true }),

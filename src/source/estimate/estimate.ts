@@ -37,8 +37,9 @@ export async function estimate(
   const { roundTripMs, bytesPerSecond: carried } = await probeLink(link, clock);
   const { windows, contentPages } = await sampleGuest(ram, heat, durationMs, clock);
   const bytesPerSecond = Math.min(carried, link.maxBandwidth ?? carried);
-  const workingSet = new WorkingSet(windows, ram.pageCount);
-  const model = { contentPages, bytesPerSecond, roundTripMs, workingSet };
+  const { pageCount } = ram;
+  const workingSet = new WorkingSet(windows, pageCount);
+  const model = { pageCount, contentPages, bytesPerSecond, roundTripMs, workingSet };
   return {
     memoryBytes: ram.byteLength,
     pageBytes: PAGE_BYTES,

@@ -1,10 +1,12 @@
 import { PAGE_BYTES } from "../../memory/geometry.js";
 import type { Algorithm } from "../../protocol/report.js";
 import { LOOK_BACK } from "../epoch-history.js";
+import { preCopyRounds } from "./pre-copy-rounds.js";
 import type { WorkingSet } from "./working-set.js";
 
 /** What a prediction is made from; see estimate.ts for how it is measured. */
 export interface MigrationModel {
+  readonly pageCount: number;
   /** Pages whose contents have to cross. */
   readonly contentPages: number;
   /** Bytes per second that page data gets. */
@@ -19,21 +21,18 @@ export interface Prediction {
   readonly totalMs: number;
   /** Pages whose contents cross, repeats included. */
   readonly pages: number;
-  /** Passes while the guest runs; the one that it stands still for is not counted. */
+  /** Passes while the guest runs; the one that it stands still for does not count. */
   readonly rounds: number;
 }
 
 /** A page on the wire: its bytes, its checksum, and its part of the frame's tables. */
 const WIRE_BYTES = PAGE_BYTES + 12;
-/** Stopping and starting vCPUs and collecting the bitmap, measured where two cores have all to do. */
-const HANDOVER_MS = 6;
+/** Stopping and starting vCPUs, measured where two cores have all to do: README.md, Measured. */
+const HANDOVER_MS = 1.4;
+/** Finding out what is dirty, and telling it. */
+const HANDOVER_MS_PER_PAGE = 5e-6;
 /** Connections and the destination's memory before the first page, measured there as well. */
-const SETUP_MS = 100;
-
-/** Xen's rules for the last round: tools/libxc, as of the release that the paper was built on. */
-const MOST_ROUNDS = 29;
-const FEW_PAGES = 50;
-const MOST_MEMORY = 3;
+const SETUP_MS = 30;
 
 /**
  * What each algorithm would do with a guest that goes on as it did. Pure: the same model gives the same
@@ -48,13 +47,13 @@ function msOf(pages: number, { bytesPerSecond }: MigrationModel): number {
 }
 
 /** The pause that every algorithm has: half a round trip for the message, and both hosts' own work. */
-function handOverMs({ roundTripMs }: MigrationModel): number {
-  return roundTripMs / 2 + HANDOVER_MS;
+function handOverMs({ roundTripMs, pageCount }: MigrationModel): number {
+  return roundTripMs / 2 + HANDOVER_MS + pageCount * HANDOVER_MS_PER_PAGE;
 }
 
-/** Of the three exchanges before the first page and the one after the last. */
-function setupMs({ roundTripMs }: MigrationModel): number {
-  return SETUP_MS + 4 * roundTripMs;
+/** Of the three exchanges before the first page and the one after the last; and every pass has a barrier. */
+function waitingMs({ roundTripMs }: MigrationModel, rounds: number): number {
+  return SETUP_MS + (4 + Math.max(0, rounds - 1)) * roundTripMs;
 }
 
 function prediction(
@@ -68,7 +67,7 @@ function prediction(
   const faultMs = pages.after > 0 ? model.roundTripMs : 0;
   const downtimeMs = handOverMs(model) + msOf(pages.stopped, model) + faultMs;
   const runningMs = msOf(pages.before + pages.after, model);
-  const totalMs = setupMs(model) + runningMs + downtimeMs;
+  const totalMs = waitingMs(model, rounds) + runningMs + downtimeMs;
   return { algorithm, downtimeMs, totalMs, pages: Math.round(all), rounds };
 }
 
@@ -82,38 +81,10 @@ function postCopy(model: MigrationModel): Prediction {
   return prediction("post-copy", model, pages, 0);
 }
 
-/**
- * Round after round until one of Xen's rules holds. A page that is dirty again when its turn comes is
- * skipped in that round, so a round sends less than it was given.
- */
 function preCopy(model: MigrationModel): Prediction {
-  const { workingSet, contentPages } = model;
-  let sent = contentPages;
-  let previous = Number.POSITIVE_INFINITY;
-  let before = 0;
-  let dirty: number;
-  let rounds = 0;
-  for (;;) {
-    rounds += 1;
-    before += sent;
-    const roundMs = msOf(sent, model);
-    // The first round goes through pages in turn, each marked in its turn; later ones find what came since.
-    dirty = rounds === 1 ? workingSet.meanWithin(roundMs) : workingSet.within(roundMs);
-    const isLast =
-      rounds >= MOST_ROUNDS ||
-      sent < FEW_PAGES ||
-      before > MOST_MEMORY * contentPages ||
-      sent > previous;
-    if (isLast) break;
-    previous = sent;
-    sent = withoutSkipped(dirty, model);
-  }
-  return prediction("pre-copy", model, { before, stopped: dirty, after: 0 }, rounds);
-}
-
-/** Of `dirty` pages, those that are not written again before their turn in the round comes. */
-function withoutSkipped(dirty: number, model: MigrationModel): number {
-  return settle(dirty, (sent) => dirty - model.workingSet.meanWithin(msOf(sent, model)));
+  const { pagesSent, pagesLeft, rounds } = preCopyRounds(model, (pages) => msOf(pages, model));
+  const pages = { before: pagesSent, stopped: pagesLeft, after: 0 };
+  return prediction("pre-copy", model, pages, rounds);
 }
 
 /**
@@ -127,15 +98,4 @@ function threeStage(model: MigrationModel): Prediction {
   const before = Math.max(0, contentPages - workingSet.meanWithin(lookBackMs));
   const after = workingSet.meanWithin(lookBackMs + msOf(before, model));
   return prediction("three-stage", model, { before, stopped: 0, after }, 1);
-}
-
-/** The number from 0 to `most` that `step` leaves as it is; `step` falls as its argument rises. */
-function settle(most: number, step: (value: number) => number): number {
-  let [low, high] = [0, most];
-  for (let halving = 0; halving < 40; halving += 1) {
-    const middle = (low + high) / 2;
-    if (step(middle) > middle) low = middle;
-    else high = middle;
-  }
-  return (low + high) / 2;
 }

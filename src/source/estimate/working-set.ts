@@ -40,15 +40,20 @@ export class WorkingSet {
    * length which marks each page when its turn comes.
    */
   meanWithin(windowMs: number): number {
-    if (windowMs <= 0) return 0;
-    const knots = this.points.map((point) => point.windowMs).filter((ms) => ms < windowMs);
-    knots.push(windowMs);
+    return this.meanBetween(0, windowMs);
+  }
+
+  /** The mean of `within` over all times between the two. */
+  meanBetween(fromMs: number, toMs: number): number {
+    if (toMs <= fromMs) return this.within(fromMs);
+    const between = ({ windowMs }: WindowCount) => windowMs > fromMs && windowMs < toMs;
+    const knots = [fromMs, ...this.points.filter(between).map(({ windowMs }) => windowMs), toMs];
     let area = 0;
     for (let at = 1; at < knots.length; at += 1) {
       const [from, to] = [knots[at - 1]!, knots[at]!];
       area += ((this.within(from) + this.within(to)) / 2) * (to - from);
     }
-    return area / windowMs;
+    return area / (toMs - fromMs);
   }
 
   /** The two points between which `windowMs` lies, or the last two. */

@@ -40,3 +40,11 @@ test("working set's mean is the area below the lines over the time", () => {
   // A triangle of 100 × 100 / 2, and 300 ms at 150 on average.
   assert.equal(set.meanWithin(400), (5000 + 45_000) / 400);
 });
+
+test("working set's mean between two times is that of the lines between them", () => {
+  const set = new WorkingSet(counts, 1000);
+  assert.equal(set.meanBetween(100, 400), 150);
+  // 50 ms at 75 on average, and 150 ms at 125.
+  assert.equal(set.meanBetween(50, 250), (50 * 75 + 150 * 125) / 200);
+  assert.equal(set.meanBetween(250, 250), 150);
+});
