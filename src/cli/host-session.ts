@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -9,19 +10,17 @@ import { Host } from "../host/host.js";
 import { formatAddress, type Address } from "../transport/address.js";
 import type { Arguments } from "./arguments.js";
 
-export type HostRole = "source" | "dest";
-
 const ANY_LOCAL_PORT: Address = { host: "127.0.0.1", port: 0 };
 
 /** What `tristage dest` and `tristage source` read alike. */
-export function readHostOptions(args: Arguments, role: HostRole) {
+export function readHostOptions(args: Arguments) {
   const listen = args.listenAddress("listen") ?? null;
   return {
     listen,
     control: args.listenAddress("control") ?? ANY_LOCAL_PORT,
     token: args.token("token-file"),
     insecure: args.flag("insecure"),
-    state: stateDirectory(args.text("state-dir"), role, listen),
+    state: stateDirectory(args.text("state-dir"), listen),
     askSeconds: args.seconds("ask-for"),
   };
 }
@@ -79,18 +78,17 @@ interface StateDirectory {
   readonly lasting: boolean;
 }
 
-/** Where a host keeps its journal; `lasting` when a later host on the same address shall find it again. */
-function stateDirectory(
-  chosen: string | undefined,
-  role: HostRole,
-  listen: Address | null,
-): StateDirectory {
+/**
+ * Where a host keeps its journal; `lasting` when a later host on the same address shall find it again, whatever command
+ * starts it: it has to answer for the guests that arrived here.
+ */
+function stateDirectory(chosen: string | undefined, listen: Address | null): StateDirectory {
   if (chosen !== undefined) return { path: chosen, lasting: true };
   const configured = process.env["XDG_STATE_HOME"] ?? "";
   const home = configured === "" ? join(homedir(), ".local", "state") : configured;
   const lasting = listen !== null && listen.port !== 0;
-  const place = lasting ? formatAddress(listen).replaceAll(/[^\w.-]+/g, "-") : String(process.pid);
-  return { path: join(home, "tristage", `${role}-${place}`), lasting };
+  const place = lasting ? formatAddress(listen).replaceAll(/[^\w.-]+/g, "-") : randomUUID();
+  return { path: join(home, "tristage", `host-${place}`), lasting };
 }
 
 /** Nobody can come back to a host without an address of its own, so its journal ends with it. */

@@ -3,7 +3,7 @@ import type { Host } from "../host/host.js";
 import type { Arguments } from "./arguments.js";
 import { attend } from "./attend.js";
 import type { ExitCode } from "./exit-codes.js";
-import { HostSession, readHostOptions, type HostRole } from "./host-session.js";
+import { HostSession, readHostOptions } from "./host-session.js";
 import { openOutput } from "./output.js";
 import type { Presenter } from "./show/presenter.js";
 
@@ -19,10 +19,9 @@ export interface HostWork {
 /** Opens a host, shows what it does and does `work` until there is a reason to leave, and closes it. */
 export async function runHost(
   args: Arguments,
-  role: HostRole,
   work: (its: HostWork) => Promise<ExitCode | null> = () => Promise.resolve(null),
 ): Promise<ExitCode> {
-  const options = readHostOptions(args, role);
+  const options = readHostOptions(args);
   const { presenter, logger } = await openOutput(args);
   const session = await HostSession.open(options, logger);
   const { host, listening } = session;

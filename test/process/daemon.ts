@@ -190,6 +190,8 @@ export interface DaemonOptions {
   /** The secret that it demands and presents. */
   readonly token?: string;
   readonly nodeOptions?: readonly string[];
+  /** Leaves the journal where a host keeps it by itself: it finds one that another left at its address. */
+  readonly lasting?: boolean;
 }
 
 type EventOf<Name extends HostEvent["event"]> = Extract<HostEvent, { readonly event: Name }>;
@@ -204,12 +206,13 @@ export class Daemon implements AsyncDisposable {
     private readonly token: string | undefined,
   ) {}
 
-  /** Resolves when it listens. `words` are a command and its options; the state directory is fresh. */
+  /** Resolves when it listens. `words` are a command and its options; the state directory is fresh, unless one is `lasting`. */
   static async start(
     words: readonly string[],
-    { token, nodeOptions = [] }: DaemonOptions = {},
+    { token, nodeOptions = [], lasting = false }: DaemonOptions = {},
   ): Promise<Daemon> {
-    const own = words.includes("--state-dir") ? [] : ["--state-dir", freshFolder()];
+    const isChosen = lasting || words.includes("--state-dir");
+    const own = isChosen ? [] : ["--state-dir", freshFolder()];
     const secret = token === undefined ? [] : ["--token-file", freshFile("token", token)];
     const all = [...words, ...own, ...secret, "--json"];
     const daemon = new Daemon(Tristage.runOn(nodeOptions, all), token);

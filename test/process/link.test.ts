@@ -168,21 +168,28 @@ test("a destination that comes back without the guest that ran there says that i
   await using dest = await Daemon.dest("--state-dir", stateDirectory);
   await using source = await halfIdleSource();
   await using proxy = await Proxy.open(dest.target);
-  let died: Promise<unknown> = Promise.resolve();
-  proxy.judge = ({ name }) => {
-    if (name !== "running") return "pass";
-    died = dest.kill();
-    return "cut";
-  };
-  const migrationId = await source.migrate(proxy.address);
-  await source.phase("inDoubt", migrationId);
-  await died;
+  const migrationId = await dieHavingIt(source, dest, proxy);
   assert.equal(lastRecord(stateDirectory), "2 running");
   await using again = await restart(dest, stateDirectory);
   await assertStandsStill(source, () => source.report(migrationId));
   assert.equal((await source.report(migrationId)).outcome, "inDoubt");
   assert.equal((await source.guest()).state, "inDoubt");
   assert.deepEqual((await again.status()).guests, [], "a restarted host started a guest by itself");
+});
+
+test("a host finds the journal of the one before it at its address, whichever command started that", async () => {
+  const free = await Daemon.dest();
+  await free.kill();
+  const listen = ["--listen", free.address];
+  const guest = ["--guest", "idle", "--memory", "8MiB"];
+  await using dest = await Daemon.start(["source", ...guest, ...listen], { lasting: true });
+  await using source = await halfIdleSource();
+  await using proxy = await Proxy.open(dest.target);
+  const migrationId = await dieHavingIt(source, dest, proxy);
+  await using again = await Daemon.start(["dest", ...listen], { lasting: true });
+  // Without the journal it would say that it never had the guest.
+  assert.equal((await source.report(migrationId)).outcome, "inDoubt");
+  assert.deepEqual((await again.status()).guests, []);
 });
 
 test("a source that dies in stage three leaves the guest running, stranded, and that is said", async () => {
@@ -321,6 +328,20 @@ test("a link that stalls for a while only delays the migration", async () => {
   assert.equal((await source.report(migrationId)).outcome, "completed");
   await assertUnmoved(dest);
 });
+
+/** The destination dies when the guest runs there, before it has said so; resolves with the migration's id. */
+async function dieHavingIt(source: Daemon, dest: Daemon, proxy: Proxy): Promise<string> {
+  let died: Promise<unknown> = Promise.resolve();
+  proxy.judge = ({ name }) => {
+    if (name !== "running") return "pass";
+    died = dest.kill();
+    return "cut";
+  };
+  const migrationId = await source.migrate(proxy.address);
+  await source.phase("inDoubt", migrationId);
+  await died;
+  return migrationId;
+}
 
 /** Starts a host with that journal at the address of one that has died. */
 function restart(dead: Daemon, stateDirectory: string): Promise<Daemon> {

@@ -10,6 +10,6 @@ export const dest: Command = {
   },
   run(args) {
     args.required(args.listenAddress("listen"), "--listen 127.0.0.1:7000");
-    return runHost(args, "dest");
+    return runHost(args);
   },
 };

@@ -36,7 +36,7 @@ export const source: Command = {
     };
     const plan = readPlan(args);
     const once = args.flag("once");
-    return runHost(args, "source", async (its) => {
+    return runHost(args, async (its) => {
       const { guestId } = await its.host.bootGuest(boot);
       if (plan === null) {
         its.presenter.say(`to migrate: tristage migrate --from ${its.control} --to HOST:PORT`);
