@@ -3,7 +3,7 @@ import type { Clock } from "../clock.js";
 import { failureOf } from "../failure.js";
 import type { HostEvent } from "../host/events.js";
 import type { HostService } from "../host/service.js";
-import { EXIT, exitCodeOfOutcome, type ExitCode } from "./exit-codes.js";
+import { EXIT, exitCodeOfOutcome, type ExitCode, worstOf } from "./exit-codes.js";
 import { farewells } from "./farewell.js";
 import { isFinal } from "./final-phase.js";
 import {
@@ -43,7 +43,8 @@ class Attendance {
   private readonly active = new Map<string, ActiveMigration>();
   private readonly stop = new AbortController();
   private warnedAtMs: number | null = null;
-  private terminating = false;
+  /** Since SIGTERM, what the worst end of a migration leaves with; null before. */
+  private terminating: ExitCode | null = null;
   private leave: (code: ExitCode) => void = () => undefined;
 
   constructor(private readonly options: AttendOptions) {}
@@ -65,7 +66,7 @@ class Attendance {
       this.interrupt();
     };
     const terminate = (): void => {
-      this.terminating = true;
+      this.terminating ??= EXIT.DONE;
       this.cancel([...this.active.values()].filter(isStillHere), "SIGTERM");
       this.leaveIfQuiet();
     };
@@ -118,7 +119,10 @@ class Attendance {
   private ended(migrationId: string, code: ExitCode): void {
     this.active.delete(migrationId);
     if (this.options.once) this.leave(code);
-    else if (this.terminating) this.leaveIfQuiet();
+    else if (this.terminating !== null) {
+      this.terminating = worstOf(this.terminating, code);
+      this.leaveIfQuiet();
+    }
   }
 
   private interrupt(): void {
@@ -153,7 +157,8 @@ class Attendance {
       presenter.say(`cancelling the migration of ${name}`);
       try {
         service.cancel(migration.migrationId, by);
-        if (!once) presenter.say(`${name} goes on running here`);
+        const stays = !once && this.terminating === null;
+        if (stays) presenter.say(`${name} goes on running here`);
         // It may have ended at once; then it is no longer active.
         if (!this.active.has(migration.migrationId)) continue;
         this.active.set(migration.migrationId, { ...migration, cancelling: true });
@@ -173,7 +178,7 @@ class Attendance {
     const waiting = [...this.active.values()].filter(
       (migration) => isStillHere(migration) || isMoving(migration),
     );
-    if (waiting.length === 0) this.leave(EXIT.DONE);
+    if (waiting.length === 0) this.leave(this.terminating ?? EXIT.DONE);
     for (const { guest } of waiting) {
       this.options.presenter.say(`closing when the migration of guest ${guest} has ended`);
     }

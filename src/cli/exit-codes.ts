@@ -19,8 +19,13 @@ export const EXIT_CODES_HELP = `Exit codes:
   0  done
   1  something else went wrong, or the guest itself crashed
   2  bad usage
-  3  the migration failed; the guest still runs where it was
-  4  in doubt: the guest may run there, here or nowhere; nothing runs it twice`;
+  3  the migration failed or was cancelled; the guest still runs where it was
+  4  in doubt or stranded: read the report; nothing runs the guest twice`;
+
+/** Of several migrations; what the codes mean rises with them. */
+export function worstOf(one: ExitCode, other: ExitCode): ExitCode {
+  return one > other ? one : other;
+}
 
 export function exitCodeOfOutcome(outcome: Outcome): ExitCode {
   switch (outcome) {

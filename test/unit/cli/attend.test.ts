@@ -164,10 +164,9 @@ test("SIGTERM cancels what can be cancelled and leaves when it has ended", async
   const { service, signals, presenter, left } = attended();
   await service.migrate({ to: "127.0.0.1:7000" });
   signals.emit("SIGTERM");
-  assert.equal(await left, 0);
+  assert.equal(await left, 3);
   assert.deepEqual(presenter.said, [
     "cancelling the migration of guest kv (g1)",
-    "guest kv (g1) goes on running here",
     "closing when the migration of guest kv has ended",
     "guest kv (g1) ends with this process",
   ]);
@@ -181,6 +180,16 @@ test("SIGTERM waits for a guest that moves", async () => {
   service.guests = [];
   service.emit(sampleReport());
   assert.equal(await left, 0);
+});
+
+test("SIGTERM leaves with what became of the guests that it waited for, the worst of them", async () => {
+  const { service, signals, left } = attended();
+  service.emit(phaseEvent({ stage: 3, migrationId: "m1" }));
+  service.emit(phaseEvent({ stage: 3, migrationId: "m2" }));
+  signals.emit("SIGTERM");
+  service.emit(sampleReport({ migrationId: "m1", outcome: "stranded" }));
+  service.emit(sampleReport({ migrationId: "m2" }));
+  assert.equal(await left, 4);
 });
 
 test("SIGTERM and SIGHUP without a migration leave with 0 at once", async () => {
