@@ -53,13 +53,31 @@ export type Failure =
   | { readonly code: "CPU_STATE_REFUSED"; readonly guest: string; readonly detail: string }
   | { readonly code: "GUEST_SETTING"; readonly guest: string; readonly text: string }
   | { readonly code: "GUEST_NOT_HERE"; readonly guestId: string }
-  | { readonly code: "GUEST_BUSY"; readonly guestId: string; readonly state: string }
+  | { readonly code: "GUEST_BUSY"; readonly guestId: string; readonly state: BusyState }
   | { readonly code: "GUEST_OWNED_HERE"; readonly guestId: string; readonly generation: number }
+  | { readonly code: "MIGRATION_UNKNOWN"; readonly migrationId: string }
   // Choices of people
   | { readonly code: "USAGE"; readonly detail: string }
   | { readonly code: "CANCELLED"; readonly by: string };
 
 export type FailureCode = Failure["code"];
+
+/** Why a guest cannot do now what somebody asks of it, and what to do instead. */
+const BUSY = {
+  booting: "still booting; wait until it runs",
+  running: "running; pause it first",
+  paused: "paused; resume it first",
+  migrating: "migrating; wait for the report, or cancel the migration",
+  arriving: "still arriving; wait until it is whole here",
+  leaving: "leaving, and its migration has not ended; wait for the report",
+  handedOver: "past the switchover, so it can no longer be cancelled; wait for the report",
+  inDoubt:
+    "in doubt, since its other host may own it; make sure that it does not run there, then resume it here",
+  stranded: "stranded between two hosts, and lacks pages for good; start it anew",
+  crashed: "crashed, and does not run again; correct its program or its settings and start it anew",
+} as const;
+
+export type BusyState = keyof typeof BUSY;
 
 /** An error only carries a failure; match on `failure.code`, never on the text. */
 export class MigrationError extends Error {
@@ -158,7 +176,9 @@ export function describe(failure: Failure): string {
     case "GUEST_NOT_HERE":
       return `no guest ${failure.guestId} is on this host; "tristage status" lists those that are`;
     case "GUEST_BUSY":
-      return `guest ${failure.guestId} is ${failure.state}; wait until that has ended`;
+      return `guest ${failure.guestId} is ${BUSY[failure.state]}`;
+    case "MIGRATION_UNKNOWN":
+      return `no migration ${failure.migrationId} leaves this host; "tristage status" lists those that do`;
     case "GUEST_OWNED_HERE":
       return `generation ${String(failure.generation)} of guest ${failure.guestId} is here, on its way here, or was given away or refused here; migrate it from where it runs now, once more if it was refused`;
     case "USAGE":

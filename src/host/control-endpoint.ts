@@ -74,7 +74,7 @@ const idParameter = z.object({ id: z.string() });
 const STATUS_OF: Partial<Record<FailureCode, number>> = {
   USAGE: 400,
   GUEST_NOT_HERE: 404,
-  SESSION_UNKNOWN: 404,
+  MIGRATION_UNKNOWN: 404,
   GUEST_BUSY: 409,
   GUEST_OWNED_HERE: 409,
   PROBES_FULL: 503,

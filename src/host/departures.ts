@@ -63,25 +63,21 @@ export class Departures {
     return migrationId;
   }
 
-  /** Throws USAGE when there is no such migration, GUEST_BUSY when it is too late. */
+  /** Throws MIGRATION_UNKNOWN, or GUEST_BUSY when it is too late. */
   cancel(migrationId: string, by: string): void {
     const outgoing = this.outgoing.get(migrationId);
-    if (outgoing === undefined) {
-      const detail = `no migration ${migrationId} leaves this host; "tristage status" lists those that do`;
-      throw new MigrationError({ code: "USAGE", detail });
-    }
+    if (outgoing === undefined)
+      throw new MigrationError({ code: "MIGRATION_UNKNOWN", migrationId });
     if (outgoing.cancel(by)) return;
     const { guestId } = outgoing;
-    const state = "past the switchover, so it can no longer be cancelled";
-    throw new MigrationError({ code: "GUEST_BUSY", guestId, state });
+    throw new MigrationError({ code: "GUEST_BUSY", guestId, state: "handedOver" });
   }
 
   /** Throws GUEST_BUSY while the migration of the guest, or its doubt, has not ended. */
   refuseWhileLeaving(guestId: string): void {
     for (const outgoing of this.outgoing.values()) {
       if (outgoing.guestId !== guestId) continue;
-      const state = "leaving, and its migration has not ended yet";
-      throw new MigrationError({ code: "GUEST_BUSY", guestId, state });
+      throw new MigrationError({ code: "GUEST_BUSY", guestId, state: "leaving" });
     }
   }
 

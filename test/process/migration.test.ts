@@ -408,6 +408,7 @@ test("a migration that is cancelled in stage one leaves the guest as it was", as
   await using proxy = await Proxy.open(dest.target);
   const migrationId = await source.migrate(proxy.address, SLOW);
   await proxy.passage("PAGES");
+  await assert.rejects(source.cancel("another"), { status: 404, code: "MIGRATION_UNKNOWN" });
   await source.cancel(migrationId);
   const report = await source.report(migrationId);
   assert.equal(report.outcome, "cancelled");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describe, type Failure, type FailureCode } from "../../src/failure.js";
+import { type BusyState, describe, type Failure, type FailureCode } from "../../src/failure.js";
 
 /** One of each; whatever a sentence is to name stands out. */
 const SAMPLES: { readonly [Code in FailureCode]: Omit<Extract<Failure, { code: Code }>, "code"> } =
@@ -43,6 +43,7 @@ const SAMPLES: { readonly [Code in FailureCode]: Omit<Extract<Failure, { code: C
     CPU_STATE_REFUSED: { guest: "kv", detail: "DETAIL" },
     GUEST_SETTING: { guest: "kv", text: "TEXT" },
     GUEST_NOT_HERE: { guestId: "g1" },
+    MIGRATION_UNKNOWN: { migrationId: "m1" },
     GUEST_BUSY: { guestId: "g1", state: "paused" },
     GUEST_OWNED_HERE: { guestId: "g1", generation: 3 },
     USAGE: { detail: "DETAIL" },
@@ -56,6 +57,27 @@ const WITHOUT_ADVICE: ReadonlySet<string> = new Set<FailureCode>([
   "USAGE",
   "CANCELLED",
 ]);
+
+/** All of them, by the compiler. */
+const BUSY_STATES: Record<BusyState, true> = {
+  booting: true,
+  running: true,
+  paused: true,
+  migrating: true,
+  arriving: true,
+  leaving: true,
+  handedOver: true,
+  inDoubt: true,
+  stranded: true,
+  crashed: true,
+};
+
+for (const state of Object.keys(BUSY_STATES) as BusyState[]) {
+  test(`GUEST_BUSY says in one line what a guest that is ${state} does, then what to do`, () => {
+    const text = describe({ code: "GUEST_BUSY", guestId: "g1", state });
+    assert.match(text, /^guest g1 is [^;]{5,}; [^;]{12,}$/);
+  });
+}
 
 for (const [code, facts] of Object.entries(SAMPLES)) {
   test(`${code} says in one line what happened, then what to do`, () => {

@@ -81,7 +81,7 @@ test("a cancel that comes too late is answered, not lost", async () => {
   const { service, presenter, left, press } = attended();
   service.emit(phaseEvent());
   service.cancel = () => {
-    throw new MigrationError({ code: "GUEST_BUSY", guestId: "g1", state: "moving" });
+    throw new MigrationError({ code: "GUEST_BUSY", guestId: "g1", state: "handedOver" });
   };
   press();
   assert.equal(presenter.said.at(-1), "guest kv (g1) is moving and cannot be cancelled");

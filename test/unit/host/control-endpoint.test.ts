@@ -114,7 +114,7 @@ test("each failure of the host comes back with its code and a fitting status", a
   assert.deepEqual(await refusalOf(unknown), [404, "GUEST_NOT_HERE"]);
   assert.deepEqual(await refusalOf(await send("DELETE", "/migrations/m9")), [
     404,
-    "SESSION_UNKNOWN",
+    "MIGRATION_UNKNOWN",
   ]);
   await send("POST", "/migrations", { to });
   const second = await send("POST", "/migrations", { to });

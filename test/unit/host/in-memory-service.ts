@@ -74,9 +74,9 @@ export class InMemoryService implements HostService {
 
   cancel(migrationId: string, by: string): void {
     const stage = this.stages.get(migrationId);
-    if (stage === undefined) throw new MigrationError({ code: "SESSION_UNKNOWN" });
+    if (stage === undefined) throw new MigrationError({ code: "MIGRATION_UNKNOWN", migrationId });
     if (stage > 1) {
-      throw new MigrationError({ code: "GUEST_BUSY", guestId: "g1", state: "moving" });
+      throw new MigrationError({ code: "GUEST_BUSY", guestId: "g1", state: "handedOver" });
     }
     const failure = { code: "CANCELLED", text: `the migration was cancelled by ${by}` };
     queueMicrotask(() => {
