@@ -95,8 +95,7 @@ export class TrackedMemory implements GuestMemory {
 
   store8(address: number, value: number): void {
     const page = address >>> PAGE_SHIFT;
-    const published = this.stamps[page]! >= 0;
-    if (!published) this.bring(address, 1);
+    const published = this.stamps[page]! >= 0 || this.bring(address, 1);
     if (address >>> 0 !== address) this.trap(address, 1);
     this.u8[address] = value;
     if (published) this.stamps[page] = this.epoch.current;
@@ -104,8 +103,7 @@ export class TrackedMemory implements GuestMemory {
 
   store16(address: number, value: number): void {
     const page = address >>> PAGE_SHIFT;
-    const published = this.stamps[page]! >= 0;
-    if (!published) this.bring(address, 2);
+    const published = this.stamps[page]! >= 0 || this.bring(address, 2);
     if ((address >>> 1) * 2 !== address) this.trap(address, 2);
     this.u16[address >>> 1] = value;
     if (published) this.stamps[page] = this.epoch.current;
@@ -113,8 +111,7 @@ export class TrackedMemory implements GuestMemory {
 
   store32(address: number, value: number): void {
     const page = address >>> PAGE_SHIFT;
-    const published = this.stamps[page]! >= 0;
-    if (!published) this.bring(address, 4);
+    const published = this.stamps[page]! >= 0 || this.bring(address, 4);
     if ((address >>> 2) * 4 !== address) this.trap(address, 4);
     this.i32[address >>> 2] = value;
     if (published) this.stamps[page] = this.epoch.current;
@@ -122,8 +119,7 @@ export class TrackedMemory implements GuestMemory {
 
   store64(address: number, value: bigint): void {
     const page = address >>> PAGE_SHIFT;
-    const published = this.stamps[page]! >= 0;
-    if (!published) this.bring(address, 8);
+    const published = this.stamps[page]! >= 0 || this.bring(address, 8);
     if ((address >>> 3) * 8 !== address) this.trap(address, 8);
     this.u64[address >>> 3] = value;
     if (published) this.stamps[page] = this.epoch.current;
@@ -131,8 +127,7 @@ export class TrackedMemory implements GuestMemory {
 
   storeF32(address: number, value: number): void {
     const page = address >>> PAGE_SHIFT;
-    const published = this.stamps[page]! >= 0;
-    if (!published) this.bring(address, 4);
+    const published = this.stamps[page]! >= 0 || this.bring(address, 4);
     if ((address >>> 2) * 4 !== address) this.trap(address, 4);
     this.f32[address >>> 2] = value;
     if (published) this.stamps[page] = this.epoch.current;
@@ -140,8 +135,7 @@ export class TrackedMemory implements GuestMemory {
 
   storeF64(address: number, value: number): void {
     const page = address >>> PAGE_SHIFT;
-    const published = this.stamps[page]! >= 0;
-    if (!published) this.bring(address, 8);
+    const published = this.stamps[page]! >= 0 || this.bring(address, 8);
     if ((address >>> 3) * 8 !== address) this.trap(address, 8);
     this.f64[address >>> 3] = value;
     if (published) this.stamps[page] = this.epoch.current;
@@ -198,13 +192,18 @@ export class TrackedMemory implements GuestMemory {
     return Atomics.notify(this.i32, this.atomicIndex(address), count);
   }
 
-  /** The slow path: brings a page that is not published, or traps. */
-  private bring(address: number, byteCount: number): void {
+  /**
+   * The slow path: brings a page that is not published, or traps. Answers whether it is published now. While a vCPU waits
+   * here it keeps no epoch up, so the page may be published and even marked by a migration that begins: then the write has
+   * to leave its stamp. The epoch that such a vCPU takes up again orders the publisher's store of the stamp before this load.
+   */
+  private bring(address: number, byteCount: number): boolean {
     const page = address >>> PAGE_SHIFT;
     if (page >= this.ram.pageCount) this.trap(address, byteCount);
     // The atomic load of the bit synchronizes with the thread that filled the page before it set it.
     if (this.ram.arrived.has(page)) this.waits.foundPage(page);
     else this.waits.awaitPage(page);
+    return this.stamps[page]! >= 0;
   }
 
   private trap(address: number, byteCount: number): never {

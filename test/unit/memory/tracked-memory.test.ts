@@ -6,7 +6,7 @@ import { EpochMember, openEpoch } from "../../../src/memory/epoch.js";
 import { PAGE_BYTES } from "../../../src/memory/geometry.js";
 import { GuestRam } from "../../../src/memory/ram.js";
 import { TrackedMemory } from "../../../src/memory/tracked-memory.js";
-import { ABSENT, NEVER } from "../../../src/memory/words.js";
+import { ABSENT, FIRST_EPOCH, NEVER } from "../../../src/memory/words.js";
 import "../../seed.js";
 
 const RAM_BYTES = 64 * 1024;
@@ -21,11 +21,19 @@ function createGuest(ramBytes = RAM_BYTES) {
   /** Pages that the vCPU waited for, and those that it found arrived but not published. */
   const awaited: number[] = [];
   const found: number[] = [];
+  /** Whether the main thread publishes a page, and opens another epoch, before the vCPU has a core again. */
+  const publish = { whileWaiting: false };
   const memory = new TrackedMemory(ram, epoch, {
     awaitPage: (page) => {
       awaited.push(page);
+      epoch.quiesce();
       bytes.fill(contentOf(page), page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
       ram.arrived.claim(page);
+      if (publish.whileWaiting) {
+        ram.stamps[page] = FIRST_EPOCH;
+        openEpoch(ram.words);
+      }
+      epoch.rejoin();
     },
     foundPage: (page) => found.push(page),
     futexWait: () => "timed-out",
@@ -37,6 +45,7 @@ function createGuest(ramBytes = RAM_BYTES) {
     bytes,
     awaited,
     found,
+    publish,
     /** The next safepoint lies in a new epoch. */
     passEpoch: () => {
       openEpoch(ram.words);
@@ -357,6 +366,21 @@ test("TrackedMemory brings a missing page before it is touched, once, and leaves
       assert.equal(Buffer.compare(bytes, new Uint8Array(view.buffer)), 0);
     }),
   );
+});
+
+test("TrackedMemory stamps a write to a page that was published while its vCPU waited for it", () => {
+  const at = 2 * PAGE_BYTES;
+  const stores = [...typedAccesses(at, 1, 1n), ...byteAccesses(at, 8, 1)].filter(
+    ({ isStore }) => isStore,
+  );
+  for (const { name, guest } of stores) {
+    const { ram, memory, epoch, publish } = createGuest();
+    ram.stamps[2] = ABSENT;
+    publish.whileWaiting = true;
+    guest(memory);
+    assert.equal(epoch.current, FIRST_EPOCH + 1);
+    assert.equal(ram.stamps[2], epoch.current, name);
+  }
 });
 
 test("TrackedMemory traps every typed access that is not within its memory or not aligned", () => {
