@@ -1,5 +1,6 @@
 import { AtomicPageBitmap, bitmapBytes } from "../memory/bitmap.js";
 import { SharedCounters } from "../memory/counters.js";
+import { PassFrontier } from "./pass-frontier.js";
 
 const COUNTERS = [
   /** Pages of stage one whose turn has come, whatever they were. */
@@ -38,6 +39,7 @@ export interface ArrivalTablesHandle {
   readonly requested: SharedArrayBuffer;
   readonly prepulled: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
+  readonly frontier: SharedArrayBuffer;
 }
 
 /** What the threads of one incoming migration know together. */
@@ -50,16 +52,18 @@ export class ArrivalTables {
   /** Pages that came along with another, until a vCPU touches them. */
   readonly prepulled: AtomicPageBitmap;
   readonly counters: SharedCounters<ArrivalCounter>;
+  readonly frontier: PassFrontier;
   private readonly words: Int32Array;
 
   constructor(readonly handle: ArrivalTablesHandle) {
     this.claimed = new AtomicPageBitmap(handle.pageCount, handle.claimed);
     this.prepulled = new AtomicPageBitmap(handle.pageCount, handle.prepulled);
     this.counters = new SharedCounters(COUNTERS, handle.counters);
+    this.frontier = new PassFrontier(handle.frontier);
     this.words = new Int32Array(handle.words);
   }
 
-  static create(pageCount: number, checksums = true): ArrivalTables {
+  static create(pageCount: number, bulkCount: number, checksums = true): ArrivalTables {
     const tables = new ArrivalTables({
       pageCount,
       checksums,
@@ -68,6 +72,7 @@ export class ArrivalTables {
       requested: new SharedArrayBuffer(bitmapBytes(pageCount)),
       prepulled: new SharedArrayBuffer(bitmapBytes(pageCount)),
       counters: SharedCounters.createBuffer(COUNTERS),
+      frontier: PassFrontier.createBuffer(bulkCount),
     });
     Atomics.store(tables.words, WORDS.STAGE, STAGE.ONE);
     return tables;

@@ -42,7 +42,7 @@ const ARRIVED_BY: Readonly<Record<number, ArrivalCounter>> = {
 export class Arrival implements FrameHandler {
   readonly pageCount: number;
   private readonly kernel: PageKernel;
-  private readonly populator: Populator;
+  private readonly populator: Populator | undefined;
   private readonly bytes: Uint8Array;
   /** Contents that nobody wants: of pages that are here already. */
   private readonly scratch = new Uint8Array(PAGE_BYTES);
@@ -58,12 +58,15 @@ export class Arrival implements FrameHandler {
     private readonly ram: GuestRam,
     private readonly tables: ArrivalTables,
     private readonly sink: ArrivalSink,
+    /** Which of the bulk channels it is, from 0 on; null for the urgent one, which has no part in a pass. */
+    bulkIndex: number | null,
     /** How long pages of stage three wait for it; 0 for none at all. */
     private readonly patienceMs = 0,
   ) {
     this.pageCount = ram.pageCount;
     this.kernel = createPageKernel(ram.handle.memory);
-    this.populator = new Populator(ram);
+    this.populator =
+      bulkIndex === null ? undefined : new Populator(ram, tables.frontier, bulkIndex);
     this.bytes = new Uint8Array(ram.buffer);
   }
 
@@ -104,7 +107,7 @@ export class Arrival implements FrameHandler {
   }
 
   barrier(pass: number): void {
-    this.populator.passTo(this.pageCount);
+    this.populator?.passTo(this.pageCount);
     this.sink.barrierPassed(pass);
   }
 
@@ -124,14 +127,15 @@ export class Arrival implements FrameHandler {
     let passed = 0;
     let checksum = 0;
     for (const run of frame.runs) {
-      this.populator.pass(run);
+      this.populator?.passTo(run.firstPage);
       passed += run.pageCount;
       if (run.kind === RUN_KIND.DATA) this.verify(run, frame.checksums, checksum, torn);
       // Fresh memory is zero already; a page that came before may not be.
       if (run.kind === RUN_KIND.ZERO && this.ram.arrived.hasAny(run)) this.clear(run);
       if (run.kind !== RUN_KIND.ZERO) checksum += run.pageCount;
-      this.ram.arrived.addRange(run);
+      // Before it has arrived, so that whoever sees that may give the page another stamp.
       if (run.kind === RUN_KIND.DATA) this.stamp(run);
+      this.ram.arrived.addRange(run);
     }
     const { counters } = this.tables;
     counters.add("pagesPassed", passed);

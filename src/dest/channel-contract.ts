@@ -5,6 +5,8 @@ import type { ArrivalTablesHandle } from "./arrival-tables.js";
 /** What a channel thread of the destination is born with. Shared tables: arrival-tables.ts. */
 export interface ChannelSeat {
   readonly channel: string;
+  /** Which of the bulk channels it is, from 0 on; null for the urgent one. */
+  readonly bulkIndex: number | null;
   readonly ram: RamHandle;
   readonly tables: ArrivalTablesHandle;
 }

@@ -33,8 +33,9 @@ export class ChannelSet {
     private readonly seat: { readonly ram: RamHandle; readonly tables: ArrivalTablesHandle },
     private readonly listener: ChannelListener,
   ) {
-    const channels = [...bulkChannels(bulkCount), URGENT];
-    this.threads = new Map(channels.map((channel) => [channel, this.start(channel)]));
+    const bulk = bulkChannels(bulkCount).map((channel, bulkIndex) => ({ channel, bulkIndex }));
+    const channels = [...bulk, { channel: URGENT, bulkIndex: null }];
+    this.threads = new Map(channels.map((its) => [its.channel, this.start(its)]));
     this.faultLines = new FaultLines(vcpuCount);
     this.lineNames = faultLines(vcpuCount);
   }
@@ -65,8 +66,9 @@ export class ChannelSet {
     );
   }
 
-  private start(channel: string): Worker {
-    const seat: ChannelSeat = { channel, ...this.seat };
+  private start(its: Pick<ChannelSeat, "channel" | "bulkIndex">): Worker {
+    const { channel } = its;
+    const seat: ChannelSeat = { ...its, ...this.seat };
     const worker = startThread(DEST_CHANNEL_ENTRY, seat);
     worker.on("message", (report: ChannelReport) => {
       if (report.type === "whole") this.listener.whole();

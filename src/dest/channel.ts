@@ -1,7 +1,6 @@
 import type net from "node:net";
 import { type Failure, MigrationError } from "../failure.js";
 import { GuestRam } from "../memory/ram.js";
-import { URGENT } from "../protocol/channel-names.js";
 import { nextSequence } from "../protocol/frame.js";
 import { RUNNING_TIMEOUT_MS } from "../protocol/limits.js";
 import { encodeWords, FIRST_DATA_SEQUENCE, FRAME_TYPES } from "../protocol/pages.js";
@@ -31,7 +30,7 @@ export class Channel {
     private readonly seat: ChannelSeat,
     private readonly report: (report: ChannelReport) => void,
   ) {
-    this.isUrgent = seat.channel === URGENT;
+    this.isUrgent = seat.bulkIndex === null;
     const sink: ArrivalSink = {
       torn: (pages) => {
         this.send(FRAME_TYPES.TORN, pages);
@@ -53,7 +52,13 @@ export class Channel {
     // channel carries nothing else before it.
     const patienceMs = this.isUrgent ? RUNNING_TIMEOUT_MS : 0;
     const ram = new GuestRam(seat.ram);
-    const arrival = new Arrival(ram, new ArrivalTables(seat.tables), sink, patienceMs);
+    const arrival = new Arrival(
+      ram,
+      new ArrivalTables(seat.tables),
+      sink,
+      seat.bulkIndex,
+      patienceMs,
+    );
     this.receiver = new PageReceiver(arrival, FIRST_DATA_SEQUENCE);
     const places = {
       next: () => (this.ended ? this.discard : this.receiver.next()),

@@ -58,7 +58,7 @@ export class Incoming {
     private readonly control: ControlConnection,
     private readonly host: IncomingHost,
   ) {
-    this.tables = ArrivalTables.create(ram.pageCount, hello.checksums);
+    this.tables = ArrivalTables.create(ram.pageCount, hello.channels, hello.checksums);
     this.progressTimer = setInterval(() => {
       this.tick();
     }, PROGRESS_INTERVAL_MS);
@@ -242,8 +242,8 @@ export class Incoming {
     if (switchover === undefined || guest === undefined) return;
     const missing = install(switchover, ram, this.tables);
     this.dirtyPages = missing;
-    // Without a pass everything is missing, and nobody knows what was written.
-    const areHot = this.tables.counters.read("pagesPassed") > 0;
+    // Where no contents came in a pass everything is missing, and nobody knows what was written.
+    const areHot = this.tables.counters.read("stageOnePages") > 0;
     this.publisher = new Publisher(ram, switchover.dirty, this.tables.prepulled, areHot);
     // The vCPUs see all of the above: they are started by a message that is sent after it.
     this.firstOperationMs = await guest.start(switchover.states);

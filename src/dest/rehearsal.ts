@@ -91,9 +91,10 @@ class NobodysArrival {
 
   /** All told, `missingPages` will be lost. */
   constructor(channel: string, { handle, pageCount }: GuestRam, missingPages: number) {
-    const tables = ArrivalTables.create(pageCount).handle;
+    const tables = ArrivalTables.create(pageCount, 1).handle;
+    const bulkIndex = channel === URGENT ? null : 0;
     // As it comes by message: V8 tells objects apart by how they were made.
-    const seat = structuredClone({ channel, ram: handle, tables });
+    const seat = structuredClone({ channel, bulkIndex, ram: handle, tables });
     this.ram = new GuestRam(seat.ram);
     this.tables = new ArrivalTables(seat.tables);
     const all = everyPage(this.ram.byteLength);

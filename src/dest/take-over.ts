@@ -74,7 +74,7 @@ export function* rehearsal(): Generator<void> {
     const message = decodeMessage(frame!, "source", "switchover");
     if (message.name !== "switchover") return;
     const switchover = readSwitchover(message.body, 1, ram);
-    install(switchover, ram, ArrivalTables.create(ram.pageCount));
+    install(switchover, ram, ArrivalTables.create(ram.pageCount, 1));
     // As the publisher will, while the push wants the core.
     ram.arrived.addRange(all);
     ram.arrived.takeFrom(switchover.dirty, untouched);

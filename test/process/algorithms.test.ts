@@ -167,6 +167,26 @@ test("post-copy sends every page once, after the handover, and none that was nev
   assert.equal(report.times.passMs, null);
 });
 
+test("a guest that came by post-copy and moves on at once has no page deferred for having come", async () => {
+  const module = guestModule(`
+    boot(memory) {
+      for (let page = 0; page < 500; page += 1) memory.store32(page * 4096, page + 1);
+      return [{}];
+    },
+    step(memory, cpu, operations) {
+      memory.loadI32(0);
+      return operations;
+    },
+    operationsPerSecond: () => 1000`);
+  await using here = await Daemon.source(module, ...MEMORY, "--listen", "127.0.0.1:0");
+  await using there = await Daemon.dest();
+  await move(here, there, { algorithm: "post-copy" });
+  // At this rate a pass looks back on more time than the guest has been here.
+  const report = await move(there, here, { maxBandwidth: 2 ** 20 });
+  assert.equal(report.outcome, "completed");
+  assert.deepEqual([report.pages.stageOne, report.pages.deferred], [500, 0]);
+});
+
 test("without checksums a guest arrives as well, and nothing is said to be verified", async () => {
   await using a = await Daemon.source("hot-cold rate=20000/s", ...MEMORY);
   await using dest = await Daemon.dest();

@@ -44,7 +44,7 @@ class Arriving {
   readonly bytes = new Uint8Array(this.ram.buffer);
 
   constructor(checksums = true) {
-    this.tables = ArrivalTables.create(PAGE_COUNT, checksums);
+    this.tables = ArrivalTables.create(PAGE_COUNT, 1, checksums);
   }
 
   /** The receiver of one more connection. */
@@ -69,7 +69,7 @@ class Arriving {
         say("whole");
       },
     };
-    return new Arrival(this.ram, this.tables, sink, patienceMs);
+    return new Arrival(this.ram, this.tables, sink, 0, patienceMs);
   }
 
   /** Every page comes in stage one, with old contents; then the guest is handed over without `dirty`. */
