@@ -259,11 +259,17 @@ async function guestBesideStageOne(figures: Figures, runs: number): Promise<void
 /** The guest's throughput from start to pause over that of the half second before. */
 function stageOneShare({ throughput: bins, times }: Run["report"]): number {
   const startMs = -(times.preparationMs ?? Number.NaN);
-  // A bin that was closed late holds more than 10 ms of operations: time is told by where bins start.
+  // A bin that was closed late is longer than others: it lasts until the next begins.
   const mean = (fromMs: number, toMs: number) => {
     const inside = bins.filter(([atMs]) => atMs >= fromMs && atMs < toMs);
-    const whole = inside.slice(0, -1).reduce((sum, [, operations]) => sum + operations, 0);
-    return whole / ((inside.at(-1)?.[0] ?? Number.NaN) - (inside[0]?.[0] ?? Number.NaN));
+    const [first] = inside;
+    const last = inside.at(-1);
+    if (first === undefined || last === undefined) return Number.NaN;
+    let operations = 0;
+    inside.slice(0, -1).forEach(([atMs, rate], at) => {
+      operations += rate * ((inside[at + 1]?.[0] ?? atMs) - atMs);
+    });
+    return operations / (last[0] - first[0]);
   };
   return mean(startMs, 0) / mean(startMs - 500, startMs);
 }

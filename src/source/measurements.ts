@@ -7,8 +7,9 @@ import type { Outcome, Report } from "../protocol/report.js";
 import type { ControlConnection } from "../transport/control-connection.js";
 import type { Policy } from "./algorithms/algorithm.js";
 import type { Copier } from "./copier.js";
+import { BEFORE_MS, type OperationSpan, spansOf, until } from "./guest-operations.js";
 import type { MigrationTables } from "./migration-tables.js";
-import { BEFORE_MS, makeReport, type MigrationTimes } from "./report.js";
+import { makeReport, type MigrationTimes } from "./report.js";
 
 /** Collects what the report of one outgoing migration is made of, from both hosts. */
 export class Measurements {
@@ -84,19 +85,19 @@ export class Measurements {
       controlBytes: control?.wireBytes ?? 0,
       complete: this.complete,
       latencyUs: this.summary?.latencyUs,
-      bins: this.bins(control),
+      operations: this.operations(control),
     });
   }
 
   /** The guest's throughput here until it stood, then there, by this host's clock. */
-  private bins(control: ControlConnection | undefined): readonly ThroughputBin[] {
+  private operations(control: ControlConnection | undefined): readonly OperationSpan[] {
     const { startMs, stoodMs = Number.POSITIVE_INFINITY } = this.times;
-    const here = this.throughput.since(startMs - BEFORE_MS).filter(([atMs]) => atMs < stoodMs);
+    const here = until(stoodMs, spansOf(this.throughput.since(startMs - BEFORE_MS)));
     if (control === undefined) return here;
     const there = (this.summary?.bins ?? []).map(([atMs, operations]): ThroughputBin => [
       control.clocks.toOurs(atMs),
       operations,
     ]);
-    return [...here, ...there];
+    return [...here, ...spansOf(there)];
   }
 }

@@ -1,16 +1,11 @@
 import { describe, type Failure } from "../failure.js";
 import type { GuestSpec } from "../guest/guest.js";
-import { BIN_MS, type ThroughputBin } from "../guest/throughput.js";
 import { PAGE_BYTES, pageCountOf } from "../memory/geometry.js";
 import type { MessageBody } from "../protocol/messages.js";
 import type { Algorithm, Choice, Outcome, Report } from "../protocol/report.js";
+import { guestOperations, type OperationSpan, throughputChart } from "./guest-operations.js";
 import type { MigrationTables } from "./migration-tables.js";
 import type { RoundLog } from "./round-log.js";
-
-/** Throughput from this long before the start belongs to the report. */
-export const BEFORE_MS = 2000;
-/** The chart's bins; see the limit in protocol/report.ts. */
-const MAX_BINS = 100_000;
 
 /** What happened when, by the source's clock; undefined where it did not come to that. */
 export interface MigrationTimes {
@@ -49,7 +44,7 @@ export interface MigrationRecord {
   readonly complete: MessageBody<"complete"> | undefined;
   readonly latencyUs: MessageBody<"summary">["latencyUs"] | undefined;
   /** Of both hosts, by the source's clock, oldest first. */
-  readonly bins: readonly ThroughputBin[];
+  readonly operations: readonly OperationSpan[];
 }
 
 /** The report of the design's section 9. */
@@ -58,6 +53,7 @@ export function makeReport(record: MigrationRecord): Report {
   const count = tables.counters.read.bind(tables.counters);
   const bulk = count("bulkBytes");
   const urgent = count("urgentBytes");
+  const { startMs, completedMs = times.endMs } = times;
   return {
     event: "report",
     migrationId: record.migrationId,
@@ -100,8 +96,8 @@ export function makeReport(record: MigrationRecord): Report {
       control: record.controlBytes,
     },
     faults: complete === undefined ? null : faultsOf(record, complete),
-    guestOps: guestOperations(record.bins, times),
-    throughput: chart(record.bins, times.pauseMs ?? times.endMs),
+    guestOps: guestOperations(record.operations, { startMs, completedMs }),
+    throughput: throughputChart(record.operations, times.pauseMs ?? times.endMs),
     verified: {
       pages: complete?.verifiedPages ?? null,
       mismatches: (complete?.mismatches ?? 0) + log.corruptPages,
@@ -158,53 +154,4 @@ function downtimeParts(times: MigrationTimes): Report["downtimeParts"] {
     transferMs: receivedMs - sentMs,
     startMs: firstOperationMs - receivedMs,
   };
-}
-
-function guestOperations(
-  bins: readonly ThroughputBin[],
-  times: MigrationTimes,
-): Report["guestOps"] {
-  const { startMs, completedMs = times.endMs } = times;
-  return {
-    before: rate(bins, startMs - BEFORE_MS, startMs),
-    during: rate(bins, startMs, completedMs),
-    after: rate(bins, completedMs, Number.POSITIVE_INFINITY),
-    longestGapMs: longestGap(bins, startMs, completedMs),
-  };
-}
-
-/** Operations per second over the time between; null where nothing was observed. */
-function rate(bins: readonly ThroughputBin[], fromMs: number, toMs: number): number | null {
-  const inside = bins.filter(([startMs]) => startMs >= fromMs && startMs < toMs);
-  const [first] = inside;
-  const last = inside.at(-1);
-  if (first === undefined || last === undefined) return null;
-  const operations = inside.reduce((sum, [, count]) => sum + count, 0);
-  return operations / ((last[0] - first[0] + BIN_MS) / 1000);
-}
-
-/**
- * The longest time without an operation between start and completion: from the end of a bin with
- * operations to the start of the next one that has any. Null where nothing was observed.
- */
-function longestGap(bins: readonly ThroughputBin[], fromMs: number, toMs: number): number | null {
-  const busy = bins.filter(([startMs, operations]) => startMs >= fromMs - BIN_MS && operations > 0);
-  if (busy.length === 0) return null;
-  let longest = 0;
-  let endMs: number | undefined;
-  for (const [startMs] of busy) {
-    if (endMs !== undefined && endMs <= toMs) longest = Math.max(longest, startMs - endMs);
-    endMs = startMs + BIN_MS;
-  }
-  return longest;
-}
-
-/** Bins relative to the pause, as operations per second. */
-function chart(bins: readonly ThroughputBin[], pauseMs: number): [number, number][] {
-  return bins
-    .slice(-MAX_BINS)
-    .map(([startMs, operations]) => [
-      Math.round(startMs - pauseMs),
-      Math.round((operations / BIN_MS) * 1000),
-    ]);
 }
