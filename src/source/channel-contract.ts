@@ -16,6 +16,8 @@ export interface ChannelSeat {
   readonly connections: readonly [own: AttachRequest, ...lines: AttachRequest[]];
   readonly ram: RamHandle;
   readonly tables: MigrationTablesHandle;
+  /** How many bulk channels the migration has. */
+  readonly bulkCount: number;
   /** Bytes per second over all channels; undefined is unlimited. */
   readonly rates: {
     readonly pass: number | undefined;
@@ -34,8 +36,6 @@ export type ChannelCommand =
   | {
       readonly type: "pass";
       readonly pass: number;
-      /** How many channels share it. */
-      readonly channels: number;
       /** Epochs opened before the pass, so that its first chunks know which pages are hot. */
       readonly history: readonly EpochOpening[];
     }

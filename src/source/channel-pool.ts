@@ -104,7 +104,7 @@ export class ChannelPool {
   constructor(
     readonly bulkCount: number,
     vcpuCount: number,
-    seat: Omit<ChannelSeat, "channel" | "connections">,
+    seat: Omit<ChannelSeat, "channel" | "connections" | "bulkCount">,
     greetingOf: (channel: string) => Uint8Array<ArrayBuffer>,
     failed: (failure: Failure) => void,
   ) {
@@ -117,7 +117,7 @@ export class ChannelPool {
     const requestFor = (channel: string) => ({ channel, greeting: greetingOf(channel) });
     const thread = (channel: string, lines: readonly string[]) => {
       const connections = [requestFor(channel), ...lines.map(requestFor)] as const;
-      return new ChannelThread({ ...seat, channel, connections }, listener);
+      return new ChannelThread({ ...seat, bulkCount, channel, connections }, listener);
     };
     this.bulk = bulkChannels(bulkCount).map((channel) => thread(channel, []));
     this.urgent = thread(URGENT, faultLines(vcpuCount));

@@ -48,7 +48,12 @@ export class Channel {
     this.isUrgent = seat.channel === URGENT;
     this.ram = new GuestRam(seat.ram);
     this.tables = new MigrationTables(seat.tables);
-    this.drainLimit = new RateLimit(seat.tables.limiter, seat.rates.drain, this.clock);
+    this.drainLimit = new RateLimit(
+      seat.tables.limiter,
+      seat.rates.drain,
+      seat.bulkCount,
+      this.clock,
+    );
     const counter = this.isUrgent ? "urgentBytes" : "bulkBytes";
     this.sender = new PageSender(
       this.ram,
@@ -91,7 +96,7 @@ export class Channel {
   /** The destination's word that it has passed the barrier is what ends the pass. */
   private async pass(command: PassCommand): Promise<void> {
     const { seat, ram, tables, sender, clock } = this;
-    const limit = new RateLimit(seat.tables.limiter, seat.rates.pass, clock);
+    const limit = new RateLimit(seat.tables.limiter, seat.rates.pass, seat.bulkCount, clock);
     if (command.type === "round") await new Round(command, ram, tables, sender, limit).run();
     else await new Pass(command, ram, tables, sender, limit, seat.tuning, clock).run();
     this.barrier = command.pass;

@@ -114,7 +114,6 @@ export class Copier {
         await pool.pass({
           type: "pass",
           pass: this.nextPass,
-          channels: pool.bulkCount,
           history: heat.entries(),
         });
         break;

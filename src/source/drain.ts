@@ -7,7 +7,7 @@ import { CreditWindow } from "./credit-window.js";
 import type { MigrationTables } from "./migration-tables.js";
 import type { PageSender } from "./page-sender.js";
 import { PushOrder } from "./push-order.js";
-import { FRAME_MS, pagesPerFrame, type RateLimit } from "./rate-limit.js";
+import { FRAME_MS, type RateLimit } from "./rate-limit.js";
 
 const PRIORITY = { PREPULL: 1, PUSH: 0 } as const;
 
@@ -89,19 +89,19 @@ export class Drain {
     if (bytes > 0) this.sent(bytes);
   }
 
-  /** Resolves when a frame may leave: within the rate, the window and the socket's queue. */
+  /** Resolves when a frame may leave: within the window, the socket's queue and the rate, which others use up meanwhile. */
   private async turn(): Promise<void> {
-    await this.limit.ready();
     while (!this.window.isOpen) {
       await new Promise<void>((resolve) => (this.wake = resolve));
     }
     await this.sender.ready();
+    await this.limit.ready();
   }
 
   /** Half a window at most: while one frame travels, the next is made. */
   private framePages(): number {
     const byWindow = Math.floor(this.window.limitBytes / 2 / PAGE_BYTES);
-    const byRate = pagesPerFrame(this.limit.bytesPerSecond, FRAME_MS.push);
+    const byRate = this.limit.framePages(FRAME_MS.push);
     return Math.max(1, Math.min(byWindow, byRate, MAX_DATA_PAGES));
   }
 }

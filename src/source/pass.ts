@@ -8,7 +8,7 @@ import { EpochHistory, LOOK_BACK } from "./epoch-history.js";
 import type { MigrationTables } from "./migration-tables.js";
 import type { PageSender } from "./page-sender.js";
 import { PassPace } from "./pass-pace.js";
-import { FRAME_MS, pagesPerFrame, type RateLimit } from "./rate-limit.js";
+import { FRAME_MS, type RateLimit } from "./rate-limit.js";
 import type { Tuning } from "./tuning.js";
 
 /**
@@ -39,8 +39,8 @@ export class Pass {
   ) {
     this.tracker = new EpochTracker(ram, tables.handle.marks);
     this.history = new EpochHistory(command.history);
-    this.pace = new PassPace(limit.bytesPerSecond, command.channels);
-    const framePages = pagesPerFrame(limit.bytesPerSecond, FRAME_MS.pass);
+    this.pace = new PassPace(limit.bytesPerSecond, limit.senders);
+    const framePages = limit.framePages(FRAME_MS.pass);
     this.chunkPages = Math.min(tuning.chunkPages, framePages);
     this.chunkCount = Math.ceil(ram.pageCount / this.chunkPages);
     this.writtenFrom = this.countWritten();
@@ -49,8 +49,8 @@ export class Pass {
   async run(): Promise<void> {
     const { counters } = this.tables;
     for (;;) {
-      await this.limit.ready();
       await this.sender.ready();
+      await this.limit.ready();
       const chunk = counters.add("nextChunk", 1);
       if (chunk >= this.chunkCount) break;
       await this.send(chunk);

@@ -1,5 +1,4 @@
 import type { Clock } from "../clock.js";
-
 import { PAGE_BYTES } from "../memory/geometry.js";
 import { MAX_DATA_PAGES } from "../protocol/limits.js";
 
@@ -11,13 +10,6 @@ const NS_PER_MS = 1e6;
  * and what it waits for next.
  */
 export const FRAME_MS = { pass: 20, push: 5 } as const;
-
-/** Pages with contents of one frame that takes `frameMs` at this rate; unlimited, as many as it may have. */
-export function pagesPerFrame(bytesPerSecond: number | undefined, frameMs: number): number {
-  if (bytesPerSecond === undefined) return MAX_DATA_PAGES;
-  const pages = Math.floor((bytesPerSecond * frameMs) / 1000 / PAGE_BYTES);
-  return Math.max(1, Math.min(pages, MAX_DATA_PAGES));
-}
 
 /**
  * Idle time is made up for only this far: a limit is a limit in every stretch that people look at. Together with the
@@ -32,8 +24,8 @@ const BURST_NS = 10n * 1_000_000n;
  *
  * The shared state is one 64-bit word, the time in nanoseconds at which everything sent so far is paid for
  * (a virtual clock, as in the generic cell rate algorithm, ITU-T I.371). Who sends adds the cost; who
- * wants to send waits until that time has come. So a sender overdraws by at most the one frame that it
- * sends, and sums stay exact. The word is only used with Atomics; nothing else is ordered by it.
+ * wants to send waits until that time has come. Several may find it come at once, so each overdraws by the one frame that it
+ * sends, and their frames are as much smaller as there are senders; sums stay exact. The word is only used with Atomics; nothing else is ordered by it.
  */
 export class RateLimit {
   private readonly paidUntil: BigInt64Array;
@@ -41,6 +33,8 @@ export class RateLimit {
   constructor(
     state: SharedArrayBuffer,
     readonly bytesPerSecond: number | undefined,
+    /** How many send at once, in as many threads. */
+    readonly senders: number,
     private readonly clock: Clock,
   ) {
     this.paidUntil = new BigInt64Array(state);
@@ -48,6 +42,16 @@ export class RateLimit {
 
   static createState(): SharedArrayBuffer {
     return new SharedArrayBuffer(8);
+  }
+
+  /**
+   * Pages with contents of one frame, so that those of all senders together take `frameMs`; unlimited, as many as it may
+   * have.
+   */
+  framePages(frameMs: number): number {
+    if (this.bytesPerSecond === undefined) return MAX_DATA_PAGES;
+    const bytes = (this.bytesPerSecond * frameMs) / 1000 / this.senders;
+    return Math.max(1, Math.min(Math.floor(bytes / PAGE_BYTES), MAX_DATA_PAGES));
   }
 
   /** Resolves when the next frame may leave. */

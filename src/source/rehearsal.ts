@@ -143,6 +143,7 @@ function channelOf(
     connections: [{ channel: name, greeting: new Uint8Array() }] as const,
     ram: ram.handle,
     tables: tables.handle,
+    bulkCount: 1,
     rates: { pass: undefined, drain: undefined },
     tuning: completeTuning(),
   });

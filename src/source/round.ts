@@ -4,7 +4,7 @@ import { PURPOSE } from "../protocol/pages.js";
 import type { ChannelCommand } from "./channel-contract.js";
 import type { MigrationTables } from "./migration-tables.js";
 import type { PageSender } from "./page-sender.js";
-import { FRAME_MS, pagesPerFrame, type RateLimit } from "./rate-limit.js";
+import { FRAME_MS, type RateLimit } from "./rate-limit.js";
 
 /** Pages that a channel takes on at once. */
 const CHUNK_PAGES = MAX_DATA_PAGES;
@@ -26,7 +26,7 @@ export class Round {
     private readonly sender: PageSender,
     private readonly limit: RateLimit,
   ) {
-    this.framePages = pagesPerFrame(limit.bytesPerSecond, FRAME_MS.pass);
+    this.framePages = limit.framePages(FRAME_MS.pass);
   }
 
   async run(): Promise<void> {
@@ -69,8 +69,8 @@ export class Round {
   }
 
   private async turn(): Promise<void> {
-    await this.limit.ready();
     await this.sender.ready();
+    await this.limit.ready();
   }
 
   private flush(): void {

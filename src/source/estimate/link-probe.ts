@@ -61,7 +61,7 @@ async function probeOnce(
     socket.write(encodeMessage("probe", { version: PROTOCOL_VERSION, token, bytes }, 0));
     await answers.next("probing");
     const roundTripMs = clock.nowMs() - sentMs;
-    const limit = new RateLimit(RateLimit.createState(), maxBandwidth, clock);
+    const limit = new RateLimit(RateLimit.createState(), maxBandwidth, 1, clock);
     await send(socket, bytes, limit);
     return { roundTripMs, bytesPerSecond: rateOf(await answers.next("probed")) };
   } finally {

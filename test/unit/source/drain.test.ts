@@ -35,7 +35,7 @@ class Draining {
       flush: (purpose: Purpose) => this.flush(purpose),
     } as unknown as PageSender;
     const clock = { nowMs: () => this.nowMs };
-    const limit = new RateLimit(this.tables.handle.limiter, undefined, clock);
+    const limit = new RateLimit(this.tables.handle.limiter, undefined, 1, clock);
     this.drain = new Drain(this.tables, sender, limit, true, clock);
   }
 

@@ -52,9 +52,9 @@ async function pagesSent(
     flush: () => 0,
     barrier: () => undefined,
   } as unknown as PageSender;
-  const command = { type: "pass", pass: 1, channels: 1, history: HISTORY } as const;
+  const command = { type: "pass", pass: 1, history: HISTORY } as const;
   const bytesPerSecond = PAGES_PER_SECOND * PAGE_BYTES;
-  const limit = new RateLimit(tables.handle.limiter, bytesPerSecond, clock);
+  const limit = new RateLimit(tables.handle.limiter, bytesPerSecond, 1, clock);
   await new Pass(command, ram, tables, sender, limit, completeTuning(), clock).run();
   return sent;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { MAX_DATA_PAGES } from "../../../src/protocol/limits.js";
-import { FRAME_MS, pagesPerFrame, RateLimit } from "../../../src/source/rate-limit.js";
+import { FRAME_MS, RateLimit } from "../../../src/source/rate-limit.js";
 
 const RATE = 10_000_000;
 const FRAME = 50_000;
@@ -58,7 +58,7 @@ test("all senders together keep to the rate, and use all of it", async (context)
   const sent = { bytes: 0 };
   const senders = 3;
   for (let sender = 0; sender < senders; sender += 1) {
-    startSender(new RateLimit(state, RATE, time.clock), sent);
+    startSender(new RateLimit(state, RATE, senders, time.clock), sent);
   }
   for (const ms of [1, 10, 100, 1000]) {
     const before = { ...sent };
@@ -71,7 +71,7 @@ test("all senders together keep to the rate, and use all of it", async (context)
 
 test("time in which nothing was sent is not saved up", async (context) => {
   const time = new FakeTime(context);
-  const limit = new RateLimit(RateLimit.createState(), RATE, time.clock);
+  const limit = new RateLimit(RateLimit.createState(), RATE, 1, time.clock);
   limit.charge(FRAME);
   await time.pass(10_000);
   const sent = { bytes: 0 };
@@ -82,7 +82,7 @@ test("time in which nothing was sent is not saved up", async (context) => {
 
 test("a sender that comes late to its turns still uses all of the rate", async (context) => {
   const time = new FakeTime(context);
-  const limit = new RateLimit(RateLimit.createState(), RATE, time.clock);
+  const limit = new RateLimit(RateLimit.createState(), RATE, 1, time.clock);
   let sent = 0;
   for (let turn = 0; turn < 250; turn += 1) {
     await time.pass(BURST_MS - 2);
@@ -96,7 +96,7 @@ test("a sender that comes late to its turns still uses all of the rate", async (
 
 test("one large frame is paid for before the next leaves", async (context) => {
   const time = new FakeTime(context);
-  const limit = new RateLimit(RateLimit.createState(), RATE, time.clock);
+  const limit = new RateLimit(RateLimit.createState(), RATE, 1, time.clock);
   limit.charge(RATE);
   let isReady = false;
   void limit.ready().then(() => (isReady = true));
@@ -108,17 +108,25 @@ test("one large frame is paid for before the next leaves", async (context) => {
 
 test("without a limit nothing waits", async (context) => {
   const time = new FakeTime(context);
-  const limit = new RateLimit(RateLimit.createState(), undefined, time.clock);
+  const limit = new RateLimit(RateLimit.createState(), undefined, 1, time.clock);
   limit.charge(2 ** 40);
   await limit.ready();
 });
 
 test("a frame at a limited rate is short, but never empty nor larger than may be", () => {
   for (const frameMs of Object.values(FRAME_MS)) {
-    assert.equal(pagesPerFrame(undefined, frameMs), MAX_DATA_PAGES);
-    assert.equal(pagesPerFrame(1, frameMs), 1);
-    assert.equal(pagesPerFrame(1e12, frameMs), MAX_DATA_PAGES);
-    const pages = pagesPerFrame(RATE, frameMs);
-    assert.ok(pages > 1 && pages * 4096 <= (RATE * frameMs) / 1000, String(pages));
+    const framePages = (rate: number | undefined, senders: number) => {
+      const state = RateLimit.createState();
+      return new RateLimit(state, rate, senders, { nowMs: () => 0 }).framePages(frameMs);
+    };
+    assert.equal(framePages(undefined, 16), MAX_DATA_PAGES);
+    assert.equal(framePages(1, 1), 1);
+    assert.equal(framePages(1, 16), 1);
+    assert.equal(framePages(1e12, 1), MAX_DATA_PAGES);
+    for (const senders of [1, 4]) {
+      const pages = framePages(RATE, senders);
+      const most = (RATE * frameMs) / 1000 / senders;
+      assert.ok(pages > 1 && pages * 4096 <= most && (pages + 1) * 4096 > most, String(pages));
+    }
   }
 });
