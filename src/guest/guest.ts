@@ -7,6 +7,7 @@ import { GUEST_WORDS, QUIESCENT, VCPU_WORDS, vcpuWords } from "../memory/words.j
 import { startThread } from "../platform/spare-threads.js";
 import type { GuestOptions } from "./program.js";
 import type { FaultTables, VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
+import { WordTotal } from "./word-total.js";
 
 /** What a guest is, on whichever host it stands. */
 export interface GuestSpec {
@@ -45,8 +46,8 @@ export class Guest {
   /** Microseconds of each fault. */
   readonly latencyUs: RecordableHistogram = createHistogram();
   private readonly vcpus: readonly VcpuThread[];
-  private readonly lastSeen: number[];
-  private counted = 0;
+  private readonly operationTotal: WordTotal;
+  private readonly blockedUs: WordTotal;
   private disposed = false;
   /** Why it cannot run any more; the first reason. */
   private cause: Failure | null = null;
@@ -75,7 +76,8 @@ export class Guest {
         this.lose(vcpu, failure);
       });
     });
-    this.lastSeen = this.vcpus.map(() => 0);
+    this.operationTotal = new WordTotal(ram.words, spec.vcpuCount, "OPERATIONS");
+    this.blockedUs = new WordTotal(ram.words, spec.vcpuCount, "BLOCKED_US");
   }
 
   /**
@@ -123,12 +125,7 @@ export class Guest {
 
   /** Counts operations from those of `states` on; before `start`, for a guest that was not born here. */
   adopt({ operations }: CpuStates): void {
-    this.counted = sum(operations);
-    this.vcpus.forEach((_, vcpu) => {
-      const count = (operations[vcpu] ?? 0) | 0;
-      this.lastSeen[vcpu] = count;
-      Atomics.store(this.ram.words, this.word(vcpu, "OPERATIONS"), count);
-    });
+    this.operationTotal.begin(operations);
   }
 
   /**
@@ -181,21 +178,19 @@ export class Guest {
 
   /** Operations of all vCPUs since birth. To be read at least once a second while the guest runs. */
   operations(): number {
-    this.vcpus.forEach((_, vcpu) => {
-      const now = Atomics.load(this.ram.words, this.word(vcpu, "OPERATIONS"));
-      this.counted += (now - (this.lastSeen[vcpu] ?? 0)) >>> 0;
-      this.lastSeen[vcpu] = now;
-    });
-    return this.counted;
+    return this.operationTotal.look();
   }
 
-  /** Accesses that found their page missing, the milliseconds that vCPUs waited, prepulled pages touched. */
+  /**
+   * Accesses that found their page missing, the milliseconds that vCPUs waited, prepulled pages touched. To be read at least
+   * once an hour while pages are missing.
+   */
   faults() {
     const total = (name: keyof typeof VCPU_WORDS) =>
       sum(this.vcpus.map((_, vcpu) => Atomics.load(this.ram.words, this.word(vcpu, name)) >>> 0));
     return {
       count: total("FAULTS"),
-      blockedMs: total("BLOCKED_US") / 1000,
+      blockedMs: this.blockedUs.look() / 1000,
       prepullHits: total("PREPULL_HITS"),
     };
   }

@@ -1,9 +1,12 @@
 import type { Clock } from "../clock.js";
 import { openEpoch } from "../memory/epoch.js";
 import type { GuestRam } from "../memory/ram.js";
+import { GUEST_WORDS } from "../memory/words.js";
 import { EpochHistory, type EpochOpening } from "./epoch-history.js";
 
 const TICK_MS = 20;
+/** Half of all epochs are left to migrations; at this pace it takes 248 days. A guest that moves begins anew. */
+const LAST_EPOCH = 2 ** 30;
 
 /**
  * Opens epochs at a steady pace while a guest runs, so that its stamps tell when each page was last written. A
@@ -34,6 +37,8 @@ export class HeatClock {
   }
 
   private tick(): void {
+    // From then on nothing is known to be hot, and pages that are written all the time cross twice.
+    if (Atomics.load(this.ram.words, GUEST_WORDS.EPOCH) >= LAST_EPOCH) return;
     this.history.note(openEpoch(this.ram.words), this.clock.nowMs());
   }
 }

@@ -14,6 +14,8 @@ const COUNTERS = [
   "unchangedPages",
   "pulledPages",
   "prepulledPages",
+  /** The same, and those that were zero or unchanged: the destination counts a hit for each. */
+  "prepulledOfAnyKind",
   "pushedPages",
   "tornPages",
   "deferredPages",
@@ -58,7 +60,7 @@ export class MigrationTables {
   /** Two words per page: the checksum of its contents when they were last sent; see page kernels. */
   readonly checksums: Int32Array;
   /** How often the page's contents have crossed the wire. */
-  readonly sends: Uint8Array;
+  readonly sends: Uint16Array;
   /** Stage three: pages that some thread has taken on to send, so that none is sent twice. */
   readonly queued: AtomicPageBitmap;
   /**
@@ -73,7 +75,7 @@ export class MigrationTables {
 
   constructor(readonly handle: MigrationTablesHandle) {
     this.checksums = new Int32Array(handle.checksums);
-    this.sends = new Uint8Array(handle.sends);
+    this.sends = new Uint16Array(handle.sends);
     this.queued = new AtomicPageBitmap(handle.pageCount, handle.queued);
     this.resend = new AtomicPageBitmap(handle.pageCount, handle.resend);
     this.planned = new AtomicPageBitmap(handle.pageCount, handle.planned);
@@ -86,7 +88,7 @@ export class MigrationTables {
       pageCount,
       marks: EpochTracker.createMarks(pageCount),
       checksums: new SharedArrayBuffer(pageCount * 8),
-      sends: new SharedArrayBuffer(pageCount),
+      sends: new SharedArrayBuffer(pageCount * 2),
       queued: new SharedArrayBuffer(bitmapBytes(pageCount)),
       resend: new SharedArrayBuffer(bitmapBytes(pageCount)),
       planned: new SharedArrayBuffer(bitmapBytes(pageCount)),

@@ -104,7 +104,7 @@ export class PageSender {
     }
     sent[page * 2] = low;
     sent[page * 2 + 1] = high;
-    sends[page] = Math.min((sends[page] ?? 0) + 1, 255);
+    sends[page] = (sends[page] ?? 0) + 1;
     this.table.add(page, RUN_KIND.DATA, low, high);
   }
 
@@ -169,6 +169,7 @@ export class PageSender {
     counters.add(purpose === PURPOSE.PASS ? "stageOnePages" : "stageThreePages", dataPages);
     const counter = PURPOSE_COUNTER[purpose];
     if (counter !== null) counters.add(counter, dataPages);
+    if (purpose === PURPOSE.PREPULL) counters.add("prepulledOfAnyKind", this.pageCount);
     if (this.zeroPages > 0) counters.add("zeroPages", this.zeroPages);
     if (unchangedPages > 0) counters.add("unchangedPages", unchangedPages);
     counters.add(this.byteCounter, frameBytes);

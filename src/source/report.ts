@@ -114,7 +114,7 @@ function faultsOf(
     networkFaultPercent: dirtyPages === 0 ? 0 : (complete.networkFaults / dirtyPages) * 100,
     blocktimeMs: complete.blockedMs,
     prepullHits: complete.prepullHits,
-    prepullMisses: tables.counters.read("prepulledPages") - complete.prepullHits,
+    prepullMisses: tables.counters.read("prepulledOfAnyKind") - complete.prepullHits,
     latencyUs: latencyUs ?? null,
   };
 }
