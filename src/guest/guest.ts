@@ -129,7 +129,7 @@ export class Guest {
   }
 
   /**
-   * Runs from `states`; resolves with the time of the first operation of any vCPU. Rejects with GUEST_THREW
+   * Runs from `states`; resolves with the time at which any vCPU had done its first operation, or slept in it by its own wish. Rejects with GUEST_THREW
    * or THREAD_DIED when one ends before that.
    */
   async start(states: CpuStates): Promise<number> {

@@ -36,6 +36,10 @@ export class Vcpu implements VcpuWaits {
   private readonly prepulled: AtomicPageBitmap | undefined;
   /** Since the guest was born. */
   private operations = 0;
+  /** Since it started or went on, no operation has ended, nor has the guest gone to sleep in one. */
+  private isFirst = true;
+  /** How long the slice under way has slept by the guest's own wish. */
+  private sleptMs = 0;
 
   constructor(
     private readonly seat: VcpuSeat,
@@ -70,8 +74,8 @@ export class Vcpu implements VcpuWaits {
   /** Runs the guest for good; returns only by an exception of the program. */
   run(cpu: object, operationsBefore: number): never {
     this.operations = operationsBefore;
+    this.isFirst = true;
     let slice = 1;
-    let isFirst = true;
     this.epoch.rejoin();
     for (;;) {
       this.epoch.acknowledge();
@@ -80,7 +84,7 @@ export class Vcpu implements VcpuWaits {
         // An operation that takes most of a slice by itself would make the pause as much longer.
         if (slice > 1 && this.isWatched) this.operate(this.touched.memory, cpu, 1);
         this.park(request, cpu);
-        isFirst = true;
+        this.isFirst = true;
         slice = 1;
       }
       const allowed = Math.min(slice, this.pacer.allowance());
@@ -88,20 +92,26 @@ export class Vcpu implements VcpuWaits {
         this.sleep(this.pacer.delayMs());
         continue;
       }
+      this.sleptMs = 0;
       const startMs = monotonicClock.nowMs();
       this.operate(this.memory, cpu, allowed);
       const endMs = monotonicClock.nowMs();
-      if (isFirst) {
-        this.report({ type: "started", firstOperationMs: endMs });
-        isFirst = false;
-      }
-      slice = nextSlice(slice, allowed, endMs - startMs);
-      const owedMs = this.throttle.owed(endMs - startMs);
+      this.noteStart(endMs);
+      // Who sleeps writes nothing, and owes nothing for it.
+      const ranMs = endMs - startMs - this.sleptMs;
+      slice = nextSlice(slice, allowed, ranMs);
+      const owedMs = this.throttle.owed(ranMs);
       if (owedMs > 0) {
         this.sleep(owedMs);
         this.throttle.paid(monotonicClock.nowMs() - endMs);
       }
     }
+  }
+
+  /** The guest is at work again: it has done an operation, or sleeps in one because it wants to. */
+  private noteStart(atMs: number): void {
+    if (this.isFirst) this.report({ type: "started", firstOperationMs: atMs });
+    this.isFirst = false;
   }
 
   private operate(memory: TrackedMemory, cpu: object, operations: number): void {
@@ -142,7 +152,9 @@ export class Vcpu implements VcpuWaits {
   }
 
   futexWait(words: Int32Array, index: number, expected: number, timeoutMs: number): WaitOutcome {
-    const endMs = monotonicClock.nowMs() + timeoutMs;
+    const startMs = monotonicClock.nowMs();
+    const endMs = startMs + timeoutMs;
+    this.noteStart(startMs);
     this.epoch.quiesce();
     try {
       for (;;) {
@@ -155,6 +167,7 @@ export class Vcpu implements VcpuWaits {
       }
     } finally {
       this.epoch.rejoin();
+      this.sleptMs += monotonicClock.nowMs() - startMs;
     }
   }
 

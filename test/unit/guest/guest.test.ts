@@ -210,6 +210,45 @@ test("Guest runs slower while it is throttled, and as fast as before afterwards"
   }
 });
 
+/** Nothing wakes it before the time is over. */
+const sleeper = (ms: number) => `
+  boot: () => [{}, {}],
+  step(memory) {
+    memory.wait32(0, 0, ${String(ms)});
+    return 1;
+  }`;
+
+test("Guest has started when its vCPUs sleep in their first operation, however long that takes", async () => {
+  const guest = await ofModule(sleeper(3_600_000), (failure) => {
+    assert.fail(failure.code);
+  });
+  try {
+    await guest.start(await guest.boot());
+    assert.equal(guest.operations(), 0);
+    await guest.pause();
+    void guest.resume();
+    await guest.pause();
+  } finally {
+    await guest.dispose();
+  }
+});
+
+test("Guest that sleeps by its own wish owes nothing for that when it is throttled", async () => {
+  const guest = await ofModule(sleeper(5), (failure) => {
+    assert.fail(failure.code);
+  });
+  try {
+    await guest.start(await guest.boot());
+    const before = await rateOver(guest, 100);
+    guest.throttle(99);
+    // It would owe 495 ms for each operation.
+    const during = await rateOver(guest, 20);
+    assert.ok(during > before / 10, [before, during].map(Math.round).join(", "));
+  } finally {
+    await guest.dispose();
+  }
+});
+
 test("Guest that is throttled pauses at once, and owes no sleep that it was woken from", async () => {
   const guest = await running();
   try {
