@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "../clock.js";
 import { type Failure, failureOf } from "../failure.js";
 import { Guest, type GuestSpec } from "../guest/guest.js";
@@ -20,6 +21,11 @@ import {
 import { Publisher } from "./publisher.js";
 import { install, readSwitchover, rehearse, type Switchover } from "./take-over.js";
 
+/**
+ * A first operation that takes longer than this may be waiting for many pages: the source is told that the guest runs, so that it
+ * begins to push them, and does not take this host for one that hangs.
+ */
+const FIRST_OPERATION_PATIENCE_MS = 1000;
 /** After the last page the guest is watched this long, to see it back at speed. */
 const OBSERVE_MS = 1000;
 const PROGRESS_INTERVAL_MS = 200;
@@ -46,7 +52,8 @@ export class Incoming {
   private readonly channels: ChannelSet;
   private switchover: Switchover | undefined;
   private receivedMs = 0;
-  private firstOperationMs = 0;
+  /** Null before the guest's first operation here. */
+  private firstOperationMs: number | null = null;
   private publisher: Publisher | undefined;
   private dirtyPages = 0;
   private readonly progressTimer: NodeJS.Timeout;
@@ -246,7 +253,12 @@ export class Incoming {
     const areHot = this.tables.counters.read("stageOnePages") > 0;
     this.publisher = new Publisher(ram, switchover.dirty, this.tables.prepulled, areHot);
     // The vCPUs see all of the above: they are started by a message that is sent after it.
-    this.firstOperationMs = await guest.start(switchover.states);
+    const started = guest.start(switchover.states).then((ms) => {
+      this.firstOperationMs = ms;
+    });
+    // What ends a vCPU after that, `loseGuest` hears.
+    started.catch(() => undefined);
+    await Promise.race([started, delay(FIRST_OPERATION_PATIENCE_MS, undefined, { ref: false })]);
     // A migration that is stranded by now may have closed its channels: nothing will come to be published.
     if (this.phase.name === "resuming") this.publisher.start();
     this.happen({ type: "started" });
@@ -284,7 +296,7 @@ export class Incoming {
 
   /** To be called whenever the guest may have become whole. Idempotent. */
   private async finishIfWhole(): Promise<void> {
-    // Before the guest's first operation its threads are not ours to publish to: `takeOver` looks again.
+    // Before the guest has started its threads are not ours to publish to: `takeOver` looks again.
     if (this.phase.name === "resuming" || this.tables.missingPages > 0) return;
     await this.publisher?.finish();
     this.happen({ type: "whole" });
@@ -317,6 +329,7 @@ export class Incoming {
     const latency = this.guest?.latencyUs;
     const measured = latency !== undefined && latency.count > 0;
     this.control.send("summary", {
+      firstOperationMs: this.firstOperationMs,
       latencyUs: {
         p50: measured ? latency.percentile(50) : 0,
         p90: measured ? latency.percentile(90) : 0,
@@ -328,10 +341,8 @@ export class Incoming {
   }
 
   private bins(): readonly ThroughputBin[] {
-    return (this.throughput?.since(this.firstOperationMs - BIN_MS) ?? []).slice(
-      0,
-      MAX_SUMMARY_BINS,
-    );
+    const bins = this.throughput?.since((this.firstOperationMs ?? 0) - BIN_MS) ?? [];
+    return bins.slice(0, MAX_SUMMARY_BINS);
   }
 
   private async free(): Promise<void> {

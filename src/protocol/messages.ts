@@ -237,7 +237,12 @@ export const MESSAGES = {
     sender: "dest",
     phases: ["switchover"],
     summary: "The guest runs here. The source may no longer resume it.",
-    body: z.strictObject({ generation, receivedMs: instant, firstOperationMs: instant }),
+    body: z.strictObject({
+      generation,
+      receivedMs: instant,
+      /** Null while the first operation has not ended; then `summary` says when it did. */
+      firstOperationMs: instant.nullable(),
+    }),
   },
   progress: {
     id: 0x86,
@@ -259,6 +264,8 @@ export const MESSAGES = {
     phases: ["observing"],
     summary: "What the guest experienced at the destination, for the report.",
     body: z.strictObject({
+      /** Null when no operation has ended by now. */
+      firstOperationMs: instant.nullable(),
       latencyUs: latencySchema,
       /** Bins of 10 ms: start by the destination's clock, operations in it. */
       bins: z.array(z.tuple([instant, count])).max(50_000),

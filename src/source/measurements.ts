@@ -4,6 +4,7 @@ import type { ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
 import type { MessageBody } from "../protocol/messages.js";
 import type { StageProgress } from "../protocol/progress.js";
 import type { Outcome, Report } from "../protocol/report.js";
+import type { ClockComparison } from "../transport/clock-comparison.js";
 import type { ControlConnection } from "../transport/control-connection.js";
 import type { Policy } from "./algorithms/algorithm.js";
 import type { Copier } from "./copier.js";
@@ -19,6 +20,8 @@ export class Measurements {
   /** The destination's last word on stage three. */
   remote: MessageBody<"progress"> | undefined;
   private times: MigrationTimes;
+  /** How much too early the comparison of clocks puts what happens there. */
+  private earlyMs = 0;
 
   constructor(
     startMs: number,
@@ -38,12 +41,24 @@ export class Measurements {
    * The destination's times, by this host's clock as well as the comparison gives it; what arrives cannot have
    * arrived before it was sent.
    */
-  noteArrival(receivedMs: number, firstOperationMs: number): void {
-    const earlyMs = Math.max(0, (this.times.sentMs ?? receivedMs) - receivedMs);
-    this.note({
-      receivedMs: receivedMs + earlyMs,
-      firstOperationMs: firstOperationMs + earlyMs,
-    });
+  noteArrival(
+    clocks: ClockComparison,
+    { receivedMs, firstOperationMs }: MessageBody<"running">,
+  ): void {
+    const ours = clocks.toOurs(receivedMs);
+    this.earlyMs = Math.max(0, (this.times.sentMs ?? ours) - ours);
+    this.note({ receivedMs: ours + this.earlyMs });
+    this.noteFirstOperation(clocks, firstOperationMs);
+  }
+
+  noteSummary(clocks: ClockComparison, summary: MessageBody<"summary">): void {
+    this.summary = summary;
+    if (this.times.firstOperationMs !== undefined) return;
+    this.noteFirstOperation(clocks, summary.firstOperationMs);
+  }
+
+  private noteFirstOperation(clocks: ClockComparison, theirMs: number | null): void {
+    if (theirMs !== null) this.note({ firstOperationMs: clocks.toOurs(theirMs) + this.earlyMs });
   }
 
   progress(stage: 1 | 2 | 3, copier: Copier): StageProgress {

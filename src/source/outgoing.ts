@@ -131,9 +131,8 @@ export class Outgoing {
         this.happen({ type: "prepared" });
         break;
       case "running": {
-        const { receivedMs, firstOperationMs, generation } = message.body;
-        this.introduction.checkGeneration(generation);
-        this.measured.noteArrival(clocks.toOurs(receivedMs), clocks.toOurs(firstOperationMs));
+        this.introduction.checkGeneration(message.body.generation);
+        this.measured.noteArrival(clocks, message.body);
         this.happen({ type: "running" });
         break;
       }
@@ -146,7 +145,7 @@ export class Outgoing {
         this.happen({ type: "complete" });
         break;
       case "summary":
-        this.measured.summary = message.body;
+        this.measured.noteSummary(clocks, message.body);
         this.happen({ type: "summarized" });
         break;
       case "failed":

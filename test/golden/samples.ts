@@ -126,6 +126,7 @@ export const BODIES: { readonly [Name in MessageName]: MessageBody<Name> } = {
     blockedMs: 4.5,
   },
   summary: {
+    firstOperationMs: 2001,
     latencyUs,
     bins: [
       [2000, 0],

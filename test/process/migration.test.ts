@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { appendFileSync, existsSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
+import { decodeMessage } from "../../src/protocol/codec.js";
+import type { MessageBody } from "../../src/protocol/messages.js";
 import { noLocks } from "../locks.js";
 import { inRepository } from "../repository.js";
 import { Daemon, freshFile, freshFolder, Tristage } from "./daemon.js";
@@ -416,6 +418,30 @@ test("a migration that is cancelled in stage one leaves the guest as it was", as
   assert.deepEqual((await dest.status()).guests, []);
   await source.progress(1000);
   await assertUnmoved(source);
+});
+
+test("a guest whose first operation takes long is said to run before that has ended, and when it did is told later", async () => {
+  const module = guestModule(`
+    boot: () => [{}],
+    step(memory) {
+      memory.store32(0, 1);
+      for (const end = Date.now() + 1500; Date.now() < end;);
+      return 1;
+    }`);
+  await using dest = await Daemon.dest();
+  await using source = await Daemon.source(module, ...MEMORY);
+  await using proxy = await Proxy.open(dest.target);
+  let running: MessageBody<"running"> | undefined;
+  proxy.judge = ({ name, frame }) => {
+    if (name !== "running") return "pass";
+    running = decodeMessage(frame, "dest", "switchover").body as MessageBody<"running">;
+    return "pass";
+  };
+  const migrationId = await source.migrate(proxy.address);
+  const report = await source.report(migrationId);
+  assert.equal(running?.firstOperationMs, null);
+  assert.equal(report.outcome, "completed");
+  assert.ok((report.downtimeParts?.startMs ?? 0) >= 1500, JSON.stringify(report.downtimeParts));
 });
 
 test("a migration past its switchover can no longer be cancelled", async () => {

@@ -1,6 +1,6 @@
 import type { PassFacts } from "../algorithms/algorithm.js";
 import { preCopy } from "../algorithms/pre-copy.js";
-import type { MigrationModel } from "./prediction.js";
+import type { MigrationModel } from "./migration-model.js";
 import type { WorkingSet } from "./working-set.js";
 
 /** What rounds of pre-copy come to, before the guest stops. */

@@ -1,19 +1,8 @@
 import { PAGE_BYTES } from "../../memory/geometry.js";
 import type { Algorithm } from "../../protocol/report.js";
 import { LOOK_BACK } from "../epoch-history.js";
+import type { MigrationModel } from "./migration-model.js";
 import { preCopyRounds } from "./pre-copy-rounds.js";
-import type { WorkingSet } from "./working-set.js";
-
-/** What a prediction is made from; see estimate.ts for how it is measured. */
-export interface MigrationModel {
-  readonly pageCount: number;
-  /** Pages whose contents have to cross. */
-  readonly contentPages: number;
-  /** Bytes per second that page data gets. */
-  readonly bytesPerSecond: number;
-  readonly roundTripMs: number;
-  readonly workingSet: WorkingSet;
-}
 
 export interface Prediction {
   readonly algorithm: Algorithm;

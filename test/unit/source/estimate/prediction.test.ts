@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Algorithm } from "../../../../src/protocol/report.js";
-import { type MigrationModel, predict } from "../../../../src/source/estimate/prediction.js";
+import type { MigrationModel } from "../../../../src/source/estimate/migration-model.js";
+import { predict } from "../../../../src/source/estimate/prediction.js";
 import { WorkingSet } from "../../../../src/source/estimate/working-set.js";
 
 /** A link that carries 1000 pages a second with all that belongs to them: a page takes a millisecond. */

@@ -1,0 +1,12 @@
+import type { WorkingSet } from "./working-set.js";
+
+/** What a prediction is made from; see estimate.ts for how it is measured. */
+export interface MigrationModel {
+  readonly pageCount: number;
+  /** Pages whose contents have to cross. */
+  readonly contentPages: number;
+  /** Bytes per second that page data gets. */
+  readonly bytesPerSecond: number;
+  readonly roundTripMs: number;
+  readonly workingSet: WorkingSet;
+}
