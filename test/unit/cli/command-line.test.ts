@@ -45,6 +45,7 @@ const NONSENSE: readonly (readonly [string[], RegExp])[] = [
   [[...DEST, "--lisen", "a:1"], /lisen; see tristage dest --help/],
   [[...DEST, "extra"], /extra; see tristage dest --help/],
   [[...DEST, "--listen", "a:1"], /--listen was given more than once/],
+  [[...DEST, "--ask-for", "ages"], /--ask-for "ages" is not a time up to a day/],
   [[...DEST, "--token-file", join(folder, "nothing")], /nothing cannot be read/],
   [[...SOURCE], /give --memory/],
   [["source", "--memory", "1GiB"], /give --guest/],
@@ -53,9 +54,10 @@ const NONSENSE: readonly (readonly [string[], RegExp])[] = [
   [[...SOURCE, "--memory", "1GiB", "--after", "3"], /--after means nothing without --migrate-to/],
   [[...SOURCE, "--memory", "1GiB", "--migrate-to", "a:0"], /--migrate-to "a:0"/],
   [
-    [...SOURCE, "--memory", "1GiB", "--migrate-to", "a:1", "--after", "2147484"],
-    /--after "2147484" is not a number of seconds up to 2147483/,
+    [...SOURCE, "--memory", "1GiB", "--migrate-to", "a:1", "--after", "86401"],
+    /--after "86401" is not a time up to a day, as in 500ms, 2s or 2, which is seconds/,
   ],
+  [["estimate", ...MOVE.slice(1), "--for", "61"], /--for "61" is not a time up to 60s/],
   [["migrate", "--to", "a:1"], /give --from/],
   [["migrate", "--from", "a:1"], /give --to/],
   [["migrate", "--from", "a:1", "--to", "b:1", "--max-bandwidth", "fast"], /"fast" is not a rate/],
@@ -138,6 +140,15 @@ test("the help of a command names its options, and that --once ends guests that 
   assert.equal(code, 0);
   assert.match(stdout, /--listen .*HOST:PORT/);
   assert.match(stdout.replaceAll(/\s+/g, " "), /--once .*guests here end with it/);
+});
+
+test("help says what a time is unless it is given", async () => {
+  const helpOf = async (command: string) =>
+    (await tristage(command, "--help")).stdout.replaceAll(/\s+/g, " ");
+  const [source, dest, estimate] = await Promise.all(["source", "dest", "estimate"].map(helpOf));
+  assert.match(source ?? "", /--after .*\[2s\].*--max-rounds .*\[29\].*--max-downtime .*\[300ms\]/);
+  for (const help of [source, dest]) assert.match(help ?? "", /--ask-for .*\[30s\]/);
+  assert.match(estimate ?? "", /--for .*\[2s\]/);
 });
 
 test("tristage --version prints the version of the package", async () => {
