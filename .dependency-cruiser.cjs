@@ -38,7 +38,7 @@ module.exports = {
     layer("platform", [], "What the system can do is told to who asks; it knows nobody."),
     layer("memory", [], "Guest memory knows nobody."),
     layer("protocol", [], "The wire contract knows nobody."),
-    layer("transport", ["protocol", "memory"], "Transport carries frames; pages go in place."),
+    layer("transport", ["protocol"], "Transport carries frames, and is told where their bytes go."),
     layer(
       "guest",
       ["memory", "platform"],
