@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -166,6 +169,23 @@ test("tristage status without hosts says how to start one, and exits with 0", as
   const { code, stdout } = await tristage("status");
   assert.equal(code, 0);
   assert.match(stdout, /no host of yours/);
+});
+
+test("what a host refuses ends migrate with 3, and estimate with 1: nothing was to move", async (context) => {
+  const server = createServer((_, response) => {
+    response.writeHead(502).end('{"code":"CANNOT_CONNECT","text":"nobody listens there"}');
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  context.after(() => server.close());
+  const host = `127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+  for (const [command, code] of [
+    ["migrate", 3],
+    ["estimate", 1],
+  ] as const) {
+    const screen = { stdout: new RecordingSink(), stderr: new RecordingSink() };
+    assert.equal(await run([command, "--from", host, "--to", "b:1"], screen), code, command);
+    assert.equal(screen.stderr.text, "tristage: nobody listens there\n");
+  }
 });
 
 test("tristage migrate from a host that is not there exits with 1, not with 3", async () => {
