@@ -38,7 +38,7 @@ module.exports = {
     layer("platform", [], "What the system can do is told to who asks; it knows nobody."),
     layer("memory", [], "Guest memory knows nobody."),
     layer("protocol", [], "The wire contract knows nobody."),
-    layer("transport", ["protocol", "memory"], "Transport carries frames; pages go in place."),
+    layer("transport", ["protocol"], "Transport carries frames, and is told where their bytes go."),
     layer(
       "guest",
       ["memory", "platform"],
@@ -64,7 +64,8 @@ module.exports = {
       name: "cli-below",
       comment:
         "The command line speaks to the host. Of the layers below it may know what a person types or " +
-        "sees: addresses, sizes, the table of guests, the report, the limits and the knobs.",
+        "sees: addresses, sizes, the table of guests, the report, the limits, the knobs and what they are " +
+        "unless told otherwise.",
       severity: "error",
       from: { path: "^src/cli/" },
       to: {
@@ -75,7 +76,7 @@ module.exports = {
           "^src/transport/address\\.ts$",
           "^src/guest/(program|programs/builtin)\\.ts$",
           "^src/memory/geometry\\.ts$",
-          "^src/source/(tuning|algorithms/choice)\\.ts$",
+          "^src/source/(tuning|algorithms/(choice|auto|pre-copy))\\.ts$",
           GROUND,
         ],
       },

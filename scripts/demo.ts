@@ -195,7 +195,8 @@ async function demo(): Promise<number> {
   });
   const args = new Arguments(values);
   const memoryBytes = args.memory("memory") ?? DEFAULT_MEMORY_BYTES;
-  return demonstrate(memoryBytes, args.seconds("seconds") ?? DEFAULT_SECONDS);
+  const afterMs = args.wait("seconds") ?? DEFAULT_SECONDS * 1000;
+  return demonstrate(memoryBytes, afterMs / 1000);
 }
 
 let code = 1;

@@ -42,11 +42,13 @@ export function parseRate(text: string): number | undefined {
 const MS_OF_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000 };
 
 /**
- * Milliseconds, or undefined when `text` is not a duration. It needs its unit: people who leave it out mean
- * now one and now the other.
+ * Milliseconds, or undefined when `text` is not a duration. A bare number is one only where `bareUnit` says of
+ * what: people who leave the unit out mean now one and now the other.
  */
-export function parseDuration(text: string): number | undefined {
-  const [, digits = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*(ms|s|min)$/i.exec(text.trim()) ?? [];
+export function parseDuration(text: string, bareUnit?: "s"): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|min)?$/i.exec(text.trim());
+  if (match === null) return undefined;
+  const [, digits = "", unit = bareUnit ?? ""] = match;
   const scaleMs = MS_OF_UNIT[unit.toLowerCase()];
   return scaleMs === undefined ? undefined : Number(digits) * scaleMs;
 }

@@ -66,6 +66,7 @@ function bars(evaluation: Evaluation): string[] {
   const verdicts = verdictsOf(evaluation);
   return [
     "## What was won and what was lost",
+    "The bars are the goals that the project set itself from the paper's figures.",
     table(
       ["bar for three-stage as shipped", "found", ""],
       verdicts.map(({ bar, found, met }) => [bar, found, word(met)]),

@@ -1,13 +1,5 @@
 import { PAGE_BYTES } from "../../src/memory/geometry.js";
-import {
-  HIGH_RATIO,
-  LOW_RATIO,
-  MIDDLE_RATIO,
-  PAPER,
-  POST_COPY,
-  PRE_COPY,
-  SHIPPED,
-} from "./plan.js";
+import { HIGH_RATIO, LOW_RATIO, PAPER, POST_COPY, PRE_COPY, SHIPPED } from "./plan.js";
 import { type Evaluation, type Metric, type PointResult, valuesOf, wayOf } from "./results.js";
 import { limitMs, reductionPercent, spreadOf } from "./statistics.js";
 
@@ -17,6 +9,7 @@ export const PAPER_PAGES_LOW = 22;
 export const PAPER_PAGES_HIGH = 35.7;
 
 const MOST_PAGES = 1.1;
+/** What nobody gets below is the limit; this much above it is taken for reaching it. */
 const MOST_OF_LIMIT = 1.15;
 
 /** A promise held against what was measured; `met` is null where that was not measured. */
@@ -30,12 +23,12 @@ export function verdictsOf(evaluation: Evaluation): readonly Verdict[] {
   const { points } = evaluation;
   const at = (wanted: number) =>
     points.filter(({ part, ratio }) => part === "figures" && ratio === wanted);
-  const [low, middle, high] = [at(LOW_RATIO), at(MIDDLE_RATIO), at(HIGH_RATIO)] as const;
+  const [low, high] = [at(LOW_RATIO), at(HIGH_RATIO)] as const;
   return [
     totalTime(low, evaluation),
     pages("low", low, PAPER_PAGES_LOW),
     pages("high", high, PAPER_PAGES_HIGH),
-    mostPages([...low, ...middle, ...high]),
+    mostPages(points.filter(({ part }) => part === "figures" || part === "sweep")),
     downtime(points),
     nearLimit(points, evaluation),
     waiting(points),
@@ -72,18 +65,41 @@ export function timesLimit(
   return totalMs === undefined || least === 0 ? undefined : totalMs / least;
 }
 
+/** What a point took, as a multiple of what it is held against. */
+interface Share {
+  readonly name: string;
+  readonly share: number;
+}
+
+/** Of the points where it was measured, the worst first. */
+function sharesOf(
+  points: readonly PointResult[],
+  shareAt: (point: PointResult) => number | undefined,
+): readonly Share[] {
+  const shares = points.flatMap((point) => {
+    const share = shareAt(point);
+    return share === undefined ? [] : { name: point.name, share };
+  });
+  return shares.sort((a, b) => b.share - a.share);
+}
+
+function told({ name, share }: Share): string {
+  return `${share.toFixed(2)} × (${name})`;
+}
+
 function unknown(bar: string): Verdict {
   return { bar, found: "not measured", met: null };
 }
 
 function totalTime(low: readonly PointResult[], evaluation: Evaluation): Verdict {
-  const bar = `total time at the low ratio, mean over sizes: at least −${String(PAPER_TIME)} %, or the limit`;
+  const bar =
+    `total time at the low ratio: at least −${String(PAPER_TIME)} %, the mean over sizes, ` +
+    `or at every size at most ${MOST_OF_LIMIT.toFixed(2)} × the limit`;
   const reduction = meanReduction(low, SHIPPED.name, "totalMs");
-  const shares = low.flatMap((point) => timesLimit(point, SHIPPED.name, evaluation) ?? []);
-  const worst = spreadOf(shares);
+  const [worst] = sharesOf(low, (point) => timesLimit(point, SHIPPED.name, evaluation));
   if (reduction === undefined || worst === undefined) return unknown(bar);
-  const found = `−${reduction.toFixed(1)} %; ${worst.mean.toFixed(2)} × the limit on average`;
-  return { bar, found, met: reduction >= PAPER_TIME || worst.most <= MOST_OF_LIMIT };
+  const found = `−${reduction.toFixed(1)} %; at most ${told(worst)}`;
+  return { bar, found, met: reduction >= PAPER_TIME || worst.share <= MOST_OF_LIMIT };
 }
 
 function pages(which: string, points: readonly PointResult[], percent: number): Verdict {
@@ -94,15 +110,13 @@ function pages(which: string, points: readonly PointResult[], percent: number): 
 }
 
 function mostPages(points: readonly PointResult[]): Verdict {
-  const bar = `pages at every ratio: at most ${MOST_PAGES.toFixed(2)} × the guest's`;
-  const shares = points.flatMap((point) => {
+  const bar = `pages at every ratio of the figures and the sweep: at most ${MOST_PAGES.toFixed(2)} × the guest's`;
+  const [worst] = sharesOf(points, (point) => {
     const sent = medianOf(point, SHIPPED.name, "pages");
-    return sent === undefined ? [] : sent / (point.memoryBytes / PAGE_BYTES);
+    return sent === undefined ? undefined : sent / (point.memoryBytes / PAGE_BYTES);
   });
-  const spread = spreadOf(shares);
-  if (spread === undefined) return unknown(bar);
-  const found = `${spread.least.toFixed(2)} to ${spread.most.toFixed(2)} ×`;
-  return { bar, found, met: spread.most <= MOST_PAGES };
+  if (worst === undefined) return unknown(bar);
+  return { bar, found: `at most ${told(worst)}`, met: worst.share <= MOST_PAGES };
 }
 
 function downtime(points: readonly PointResult[]): Verdict {
@@ -126,16 +140,16 @@ function downtime(points: readonly PointResult[]): Verdict {
 
 function nearLimit(points: readonly PointResult[], evaluation: Evaluation): Verdict {
   const bar = `total time up to ratio 1: at most ${MOST_OF_LIMIT.toFixed(2)} × the limit`;
-  const near = points.flatMap((point) => {
-    const share = timesLimit(point, SHIPPED.name, evaluation);
-    const counts = point.ratio !== null && point.ratio <= 1 && share !== undefined;
-    return counts ? [{ point, share }] : [];
-  });
-  if (near.length === 0) return unknown(bar);
-  const above = near.filter(({ share }) => share > MOST_OF_LIMIT);
-  const names = above.map(({ point, share }) => `${point.name} (${share.toFixed(2)} ×)`);
-  const held = `${String(near.length - above.length)} of ${String(near.length)} points`;
-  const found = above.length === 0 ? held : `${held}; above at ${names.join(", ")}`;
+  const near = points.filter(({ ratio }) => ratio !== null && ratio <= 1);
+  const shares = sharesOf(near, (point) => timesLimit(point, SHIPPED.name, evaluation));
+  const [worst] = shares;
+  if (worst === undefined) return unknown(bar);
+  const above = shares.filter(({ share }) => share > MOST_OF_LIMIT);
+  const held = `${String(shares.length - above.length)} of ${String(shares.length)} points`;
+  const found =
+    above.length === 0
+      ? `${held}; at most ${told(worst)}`
+      : `${held}; above at ${above.map(told).join(", ")}`;
   return { bar, found, met: above.length === 0 };
 }
 

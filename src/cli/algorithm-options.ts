@@ -4,6 +4,8 @@ import {
   DEFAULT_ALGORITHM,
   throttleProblem,
 } from "../source/algorithms/choice.js";
+import { DEFAULT_MAX_DOWNTIME_MS } from "../source/algorithms/auto.js";
+import { XEN } from "../source/algorithms/pre-copy.js";
 import { type Arguments, usage } from "./arguments.js";
 import { flag, valued } from "./options.js";
 
@@ -18,23 +20,25 @@ const percent = (what: string, usual: number) =>
 export const ALGORITHM_OPTIONS = {
   algorithm: valued(`${ALGORITHM_NAMES.join(", ")} [${DEFAULT_ALGORITHM}]`),
   "downtime-limit": valued("pre-copy: stop the rounds when the rest takes no longer, as 300ms"),
-  "max-rounds": valued("pre-copy: most rounds while the guest runs [29]"),
+  "max-rounds": valued(`pre-copy: most rounds while the guest runs [${String(XEN.MAX_ROUNDS)}]`),
   throttle: flag("pre-copy: slow down a guest that writes faster than its pages can be sent"),
   "throttle-start": percent("the first step", THROTTLE.startPercent),
   "throttle-step": percent("each further step", THROTTLE.stepPercent),
   "throttle-max": percent("the last step", THROTTLE.maxPercent),
-  "max-downtime": valued("auto: how long the guest may stand still [300ms]"),
+  "max-downtime": valued(
+    `auto: how long the guest may stand still [${String(DEFAULT_MAX_DOWNTIME_MS)}ms]`,
+  ),
   "max-total": valued("auto: how long the whole migration should take, as 30s"),
 };
 
 export function readAlgorithm(args: Arguments): AlgorithmChoice {
   return {
     algorithm: args.oneOf("algorithm", ALGORITHM_NAMES),
-    downtimeLimitMs: args.duration("downtime-limit"),
+    downtimeLimitMs: args.limit("downtime-limit"),
     maxRounds: args.rounds("max-rounds"),
     throttle: readThrottle(args),
-    maxDowntimeMs: args.duration("max-downtime"),
-    maxTotalMs: args.duration("max-total"),
+    maxDowntimeMs: args.limit("max-downtime"),
+    maxTotalMs: args.limit("max-total"),
   };
 }
 

@@ -7,9 +7,6 @@ import { MAX_CHANNELS, MAX_DURATION_MS, MAX_ROUNDS } from "../protocol/limits.js
 import { parseAddress, type Address } from "../transport/address.js";
 import { parseDuration, parseRate, parseSize } from "../units.js";
 
-/** 24 days: a timer of Node.js that is set to more than 2^31 - 1 ms fires at once. */
-const MAX_SECONDS = 2_147_483;
-
 /** A command line that cannot be carried out; `detail` says what to write instead. */
 export function usage(detail: string): MigrationError {
   return new MigrationError({ code: "USAGE", detail });
@@ -77,17 +74,21 @@ export class Arguments {
     return this.read(name, parse, "a rate, as in 1Gbit or 50MB/s");
   }
 
-  seconds(name: string): number | undefined {
+  /** Milliseconds to wait or to watch, none among them. A bare number is seconds, as `sleep` takes them. */
+  wait(name: string, mostMs = MAX_DURATION_MS): number | undefined {
     const parse = (text: string) => {
-      const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
-      return seconds <= MAX_SECONDS ? seconds : undefined;
+      const ms = parseDuration(text, "s");
+      return ms !== undefined && ms <= mostMs ? ms : undefined;
     };
-    const most = String(MAX_SECONDS);
-    return this.read(name, parse, `a number of seconds up to ${most}, as in 2 or 0.5`);
+    const most = mostMs === MAX_DURATION_MS ? "a day" : `${String(mostMs / 1000)}s`;
+    return this.read(name, parse, `a time up to ${most}, as in 500ms, 2s or 2, which is seconds`);
   }
 
-  /** Milliseconds. */
-  duration(name: string): number | undefined {
+  /**
+   * Milliseconds that a migration is held to. They need their unit: other tools count downtime in
+   * milliseconds, and whoever means 300 of them must not get 300 seconds.
+   */
+  limit(name: string): number | undefined {
     const parse = (text: string) => {
       const ms = parseDuration(text);
       return ms !== undefined && ms > 0 && ms <= MAX_DURATION_MS ? ms : undefined;

@@ -22,7 +22,10 @@ interface Call {
   readonly method: "GET" | "POST" | "DELETE";
   readonly path: string;
   readonly body?: unknown;
-  readonly signal: AbortSignal;
+  /** The host has this long to begin its answer. */
+  readonly patienceMs: number;
+  /** Gives up earlier, and also on what comes after the beginning. */
+  readonly signal?: AbortSignal;
 }
 
 /** A migration that runs on the host, as its caller sees it. */
@@ -34,7 +37,8 @@ export interface FollowedMigration {
 
 /**
  * Talks to a host's control endpoint. What the host refuses is thrown as `PEER_FAILED` with the host's own
- * code; a host that cannot be reached as `CANNOT_CONNECT`.
+ * code; a host that cannot be reached as `CANNOT_CONNECT`, and one that takes the call and says nothing as
+ * `PEER_SILENT`.
  */
 export class ControlClient {
   private readonly where: string;
@@ -47,8 +51,8 @@ export class ControlClient {
   }
 
   async status(): Promise<HostStatus> {
-    const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
-    const response = await this.call({ method: "GET", path: "/status", signal });
+    const patienceMs = ANSWER_TIMEOUT_MS;
+    const response = await this.call({ method: "GET", path: "/status", patienceMs });
     const status = await this.json(response);
     if (!answered.safeParse(status).success) throw this.stranger("its status makes no sense");
     return status as HostStatus;
@@ -56,26 +60,30 @@ export class ControlClient {
 
   async estimate(request: EstimateRequest): Promise<EstimateEvent> {
     const patienceMs = ANSWER_TIMEOUT_MS + PROBING_MS + (request.durationMs ?? 0);
-    const signal = AbortSignal.timeout(patienceMs);
-    const response = await this.call({ method: "POST", path: "/estimates", body: request, signal });
+    const path = "/estimates";
+    const response = await this.call({ method: "POST", path, body: request, patienceMs });
     const estimate = await this.json(response);
     if (!estimated.safeParse(estimate).success) throw this.stranger("its estimate makes no sense");
     return estimate as EstimateEvent;
   }
 
-  /** Starts a migration and follows it; `signal` stops following, and the migration goes on. */
+  /**
+   * Starts a migration and follows it; `signal` stops following, and the migration goes on. A host says at
+   * once whether it starts one; how long that takes is not limited.
+   */
   async migrate(request: MigrateRequest, signal: AbortSignal): Promise<FollowedMigration> {
     const path = "/migrations?follow=true";
-    const response = await this.call({ method: "POST", path, body: request, signal });
+    const patienceMs = ANSWER_TIMEOUT_MS;
+    const response = await this.call({ method: "POST", path, body: request, patienceMs, signal });
     const migrationId = response.headers.location?.split("/").at(-1);
     if (migrationId === undefined) throw this.stranger("it does not name the migration");
     return { migrationId, events: this.events(response) };
   }
 
   async cancel(migrationId: string): Promise<void> {
-    const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
     const path = `/migrations/${encodeURIComponent(migrationId)}`;
-    const response = await this.call({ method: "DELETE", path, signal });
+    const patienceMs = ANSWER_TIMEOUT_MS;
+    const response = await this.call({ method: "DELETE", path, patienceMs });
     response.resume();
   }
 
@@ -93,12 +101,14 @@ export class ControlClient {
   }
 
   /** Sends one request; resolves with the response when the host agreed. */
-  private async call({ method, path, body, signal }: Call): Promise<IncomingMessage> {
+  private async call(call: Call): Promise<IncomingMessage> {
+    const { method, path, body, patienceMs, signal } = call;
     const content = body === undefined ? undefined : JSON.stringify(body);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const request = httpRequest(
         {
-          ...{ host: this.address.host, port: this.address.port, method, path, signal },
+          ...{ host: this.address.host, port: this.address.port, method, path },
+          ...(signal === undefined ? {} : { signal }),
           agent: false,
           headers: {
             ...(this.token === null ? {} : { authorization: `Bearer ${this.token}` }),
@@ -107,8 +117,13 @@ export class ControlClient {
         },
         resolve,
       );
+      const timer = setTimeout(() => request.destroy(this.silent(patienceMs)), patienceMs);
+      request.once("response", () => {
+        clearTimeout(timer);
+      });
       request.once("error", (error) => {
-        reject(signal.aborted ? this.silent() : this.unreachable(error));
+        clearTimeout(timer);
+        reject(error instanceof MigrationError ? error : this.unreachable(error));
       });
       request.end(content);
     });
@@ -120,11 +135,17 @@ export class ControlClient {
     throw new MigrationError({ code: "PEER_FAILED", peerCode: code, text });
   }
 
-  /** The whole body; undefined when it is no JSON. */
+  /** The whole body, which comes with its beginning; undefined when it is no JSON. */
   private async json(response: IncomingMessage): Promise<unknown> {
-    const body = await readText(response).catch((error: unknown) => {
-      throw this.lost(error);
-    });
+    const patienceMs = ANSWER_TIMEOUT_MS;
+    const timer = setTimeout(() => response.destroy(this.silent(patienceMs)), patienceMs);
+    const body = await readText(response)
+      .catch((error: unknown) => {
+        throw error instanceof MigrationError ? error : this.lost(error);
+      })
+      .finally(() => {
+        clearTimeout(timer);
+      });
     try {
       return JSON.parse(body);
     } catch {
@@ -138,8 +159,7 @@ export class ControlClient {
     return new MigrationError({ code: "CANNOT_CONNECT", address: this.where, cause });
   }
 
-  private silent(): MigrationError {
-    const silentMs = ANSWER_TIMEOUT_MS;
+  private silent(silentMs: number): MigrationError {
     return new MigrationError({ code: "PEER_SILENT", connection: "control", silentMs });
   }
 

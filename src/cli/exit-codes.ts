@@ -59,11 +59,13 @@ const NO_MIGRATION_CODES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * For a failure that kept the command from doing its work. `PEER_FAILED` is what a host answered that was
- * asked to migrate a guest; unless the request itself was at fault, the guest goes on running there.
+ * For a failure that kept the command from doing its work. `PEER_FAILED` is what a host answered. If it was
+ * asked to migrate a guest, that guest goes on running there, unless the request itself was at fault.
  */
-export function exitCodeOfFailure(failure: Failure): ExitCode {
+export function exitCodeOfFailure(failure: Failure, wasToMigrate: boolean): ExitCode {
   const code = failure.code === "PEER_FAILED" ? failure.peerCode : failure.code;
   if (USAGE_CODES.has(code)) return EXIT.USAGE;
-  return failure.code === "PEER_FAILED" && !NO_MIGRATION_CODES.has(code) ? EXIT.FAILED : EXIT.OTHER;
+  const didNotMigrate =
+    wasToMigrate && failure.code === "PEER_FAILED" && !NO_MIGRATION_CODES.has(code);
+  return didNotMigrate ? EXIT.FAILED : EXIT.OTHER;
 }

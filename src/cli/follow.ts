@@ -16,7 +16,7 @@ export interface FollowOptions {
 
 /**
  * Starts a migration on another host and shows it up to its report. The first Ctrl-C cancels it, the
- * second leaves it to go on. Rejects when the host does not start it.
+ * second leaves it to go on. Rejects when the host does not start it, or does not say whether it does.
  */
 export async function follow(options: FollowOptions): Promise<ExitCode> {
   const { client, request, presenter, signals } = options;
@@ -31,7 +31,7 @@ export async function follow(options: FollowOptions): Promise<ExitCode> {
   });
   const interrupt = (): void => {
     if (pressed) leaving.abort();
-    else void cancel(started, options);
+    else void cancel(started, options, leaving.signal);
     pressed = true;
   };
   signals.on("SIGINT", interrupt);
@@ -42,12 +42,18 @@ export async function follow(options: FollowOptions): Promise<ExitCode> {
   }
 }
 
+const UNKNOWN_START =
+  "nobody knows here whether the migration has begun; ask that host with tristage status --from";
+
 async function showToTheEnd(
   started: Promise<FollowedMigration>,
   presenter: Presenter,
   leaving: AbortSignal,
 ): Promise<ExitCode> {
-  const { migrationId, events } = await started;
+  const { migrationId, events } = await started.catch((error: unknown) => {
+    if (failureOf(error).code === "PEER_SILENT") presenter.say(UNKNOWN_START);
+    throw error;
+  });
   let cause = "it closed the connection";
   try {
     for await (const event of events) {
@@ -68,12 +74,14 @@ async function showToTheEnd(
 async function cancel(
   started: Promise<FollowedMigration>,
   { client, presenter }: FollowOptions,
+  leaving: AbortSignal,
 ): Promise<void> {
   try {
     const { migrationId } = await started;
     presenter.say("cancelling the migration");
     await client.cancel(migrationId);
   } catch (error) {
+    if (leaving.aborted) return;
     presenter.say(
       `cannot cancel: ${errorEvent(failureOf(error)).text}; Ctrl-C again leaves the migration to go on`,
     );

@@ -21,7 +21,7 @@ export function readHostOptions(args: Arguments) {
     token: args.token("token-file"),
     insecure: args.flag("insecure"),
     state: stateDirectory(args.text("state-dir"), listen),
-    askSeconds: args.seconds("ask-for"),
+    askMs: args.wait("ask-for"),
   };
 }
 
@@ -36,10 +36,10 @@ export class HostSession {
   ) {}
 
   static async open(options: HostSessionOptions, logger: Logger): Promise<HostSession> {
-    const { listen, control, token, insecure, state, askSeconds } = options;
+    const { listen, control, token, insecure, state, askMs } = options;
     const stateDirectory = state.path;
     const shared = { token, insecure, logger };
-    const asking = askSeconds === undefined ? {} : { askMs: askSeconds * 1000 };
+    const asking = askMs === undefined ? {} : { askMs };
     const host = await Host.open({ listen, control, stateDirectory, ...asking, ...shared });
     try {
       const endpoint = await openControlEndpoint(host, { address: control, ...shared });

@@ -1,4 +1,5 @@
 import type { Options } from "yargs";
+import { ASK_MS } from "../host/host.js";
 
 /** An option with a value. It is read as text, so that its reader can say what is wrong with it. */
 export function valued(describe: string): Options {
@@ -8,6 +9,11 @@ export function valued(describe: string): Options {
 /** An option without a value. */
 export function flag(describe: string): Options {
   return { type: "boolean", describe };
+}
+
+/** As the reader of options that wait takes it. */
+export function seconds(ms: number): string {
+  return `${String(ms / 1000)}s`;
 }
 
 export const JSON_OPTION = {
@@ -24,6 +30,7 @@ export const HOST_OPTIONS = {
   ...TOKEN_OPTION,
   insecure: flag("Accept anyone on an address that other machines can reach"),
   "state-dir": valued("Where the ownership journal is kept [under $XDG_STATE_HOME/tristage]"),
+  "ask-for": valued(`Time to ask who owns a guest that is in doubt, as 1min [${seconds(ASK_MS)}]`),
   once: flag("Leave when the first migration has ended; guests here end with it"),
   ...JSON_OPTION,
   verbose: flag("Log on stderr what goes on inside"),

@@ -31,9 +31,10 @@ export async function run(
   words: readonly string[],
   screen: { readonly stdout: Sink; readonly stderr: Sink } = process,
 ): Promise<ExitCode> {
+  let command: Command | undefined;
   try {
     const values = await parse(words);
-    const command = COMMANDS[String(values["_"][0])];
+    command = COMMANDS[String(values["_"][0])];
     // Help and version were printed by the parser.
     if (values["help"] === true || values["version"] === true || command === undefined) {
       return EXIT.DONE;
@@ -44,7 +45,7 @@ export async function run(
     const problem = errorEvent(error.failure);
     screen.stderr.write(`tristage: ${printable(problem.text)}\n`);
     if (words.includes("--json")) screen.stdout.write(`${JSON.stringify(problem)}\n`);
-    return exitCodeOfFailure(error.failure);
+    return exitCodeOfFailure(error.failure, command === migrate);
   }
 }
 

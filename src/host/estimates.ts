@@ -4,7 +4,7 @@ import type { EstimateEvent } from "./events.js";
 import { requirePeer } from "./peer-address.js";
 import type { EstimateRequest } from "./service.js";
 
-const DEFAULT_MS = 2000;
+export const DEFAULT_MS = 2000;
 
 /** Rejects with USAGE, GUEST_NOT_HERE or GUEST_BUSY, or as `probeLink` does. */
 export async function estimateFor(

@@ -23,7 +23,7 @@ import { Readiness } from "./readiness.js";
 import { RELEASE } from "./release.js";
 
 /** How long a source in doubt asks before it leaves the decision to a person. */
-const ASK_MS = 30_000;
+export const ASK_MS = 30_000;
 
 /** Of a journal that is not locked. */
 const UNGUARDED =

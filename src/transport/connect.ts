@@ -4,8 +4,8 @@ import { type Address, formatAddress } from "./address.js";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/** A TCP connection to `address`. Rejects with CANNOT_CONNECT, or with `signal.reason`. */
-export function connect(address: Address, signal?: AbortSignal): Promise<net.Socket> {
+/** A TCP connection to `address`. Rejects with CANNOT_CONNECT. */
+export function connect(address: Address): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host: address.host, port: address.port, noDelay: true });
     const refuse = (cause: string) => {
@@ -16,23 +16,12 @@ export function connect(address: Address, signal?: AbortSignal): Promise<net.Soc
     const timer = setTimeout(() => {
       refuse(`no answer within ${String(CONNECT_TIMEOUT_MS / 1000)} s`);
     }, CONNECT_TIMEOUT_MS);
-    const abort = () => {
-      clearTimeout(timer);
-      socket.destroy();
-      reject(signal?.reason as Error);
-    };
-    if (signal?.aborted === true) {
-      abort();
-      return;
-    }
-    signal?.addEventListener("abort", abort, { once: true });
     socket.once("error", (error) => {
       clearTimeout(timer);
       refuse(error.message);
     });
     socket.once("connect", () => {
       clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
       socket.removeAllListeners("error");
       resolve(socket);
     });

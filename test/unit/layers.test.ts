@@ -56,7 +56,7 @@ const HOUSE: readonly (readonly [file: string, imports: string, broken: string |
   ["src/transport/aside.ts", "../guest/a.js", "transport-below"],
   ["src/transport/socket.ts", "node:net", null],
   ["src/transport/frame.ts", "../protocol/a.js", null],
-  ["src/transport/page.ts", "../memory/a.js", null],
+  ["src/transport/page.ts", "../memory/a.js", "transport-below"],
 
   ["src/guest/aside.ts", "../protocol/a.js", "guest-below"],
   ["src/guest/other.ts", "../transport/a.js", "guest-below"],

@@ -21,6 +21,7 @@ function filesBelow(folder: string): SourceFile[] {
 
 const source = filesBelow("src");
 const tests = filesBelow("test");
+const scripts = filesBelow("scripts");
 
 /** The code without comments: a comment may name what the code must not use. */
 function codeOf({ text }: SourceFile): string {
@@ -62,13 +63,56 @@ test(`no file of src is longer than ${String(MOST_LINES)} lines`, () => {
   );
 });
 
-test("no file is named after nothing, and none only passes on what others export", () => {
+test("no file is named after nothing", () => {
   const vague = /^(?:utils?|helpers?|misc|common|index)\.ts$/;
-  const paths = [...source, ...tests].map(({ path }) => path);
+  const paths = [...source, ...tests, ...scripts].map(({ path }) => path);
   assert.deepEqual(
     paths.filter((path) => vague.test(basename(path))),
     [],
   );
+});
+
+/** Whether nothing stands in a file but what it takes from others and hands on. */
+function onlyPassesOn(file: SourceFile): boolean {
+  const names = String.raw`(?:\*(?:\s+as\s+\w+)?|\{[^}]*\})`;
+  const from = String.raw`\s+from\s+["'][^"']+["']`;
+  const handedOn = new RegExp(
+    String.raw`^\s*export\s+(?:type\s+)?(?:${names}${from}|\{[^}]*\});?`,
+    "gm",
+  );
+  const taken = new RegExp(String.raw`^\s*import\s[^"']*["'][^"']+["'];?`, "gm");
+  const code = codeOf(file);
+  const rest = code.replaceAll(handedOn, "");
+  return rest !== code && rest.replaceAll(taken, "").trim() === "";
+}
+
+test("no file only passes on what others export", () => {
+  const passing = [...source, ...tests, ...scripts].filter(onlyPassesOn);
+  assert.deepEqual(
+    passing.map(({ path }) => path),
+    [],
+  );
+});
+
+test("a file that only passes on is known from one that has something of its own", () => {
+  const found = (text: string) => onlyPassesOn({ path: "", text });
+  for (const text of [
+    'export * from "./a.js";',
+    '/** All of it. */\nexport * as a from "./a.js";\nexport type { It } from "./b.js";\n',
+    'export {\n  one,\n  two as three,\n} from "./a.js";\n',
+    'import { one } from "./a.js";\nimport type { It } from "./b.js";\nexport { one, type It };\n',
+  ]) {
+    assert.equal(found(text), true, text);
+  }
+  for (const text of [
+    "",
+    'import "./a.js";',
+    'import { one } from "./a.js";\none();',
+    'export * from "./a.js";\nexport const own = 1;',
+    "const own = 1;\nexport { own };",
+  ]) {
+    assert.equal(found(text), false, text);
+  }
 });
 
 test("no test is run alone, and none is left out without a reason", () => {

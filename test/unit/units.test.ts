@@ -81,6 +81,14 @@ test("parseDuration reads durations as people write them", () => {
   for (const [text, ms] of durations) assert.equal(parseDuration(text), ms, text);
 });
 
+test("parseDuration takes a bare number only where its unit is agreed", () => {
+  assert.equal(parseDuration("0.5", "s"), 500);
+  assert.equal(parseDuration("50ms", "s"), 50);
+  for (const text of ["", "s", "-1", "1h", "1e3"]) {
+    assert.equal(parseDuration(text, "s"), undefined, text);
+  }
+});
+
 test("parseDuration answers undefined for what is not a duration, such as a bare number", () => {
   for (const text of ["", "50", "ms", "-1s", "1h", "1e3ms", "1,5s", "1.s", "1s30ms", "50mss"]) {
     assert.equal(parseDuration(text), undefined, text);

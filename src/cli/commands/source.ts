@@ -5,12 +5,12 @@ import { formatAddress } from "../../transport/address.js";
 import type { Arguments } from "../arguments.js";
 import { errorEvent } from "../error-event.js";
 import { EXIT } from "../exit-codes.js";
-import { HOST_OPTIONS, LISTEN_OPTION, valued } from "../options.js";
+import { HOST_OPTIONS, LISTEN_OPTION, seconds, valued } from "../options.js";
 import { runHost, type HostWork } from "../run-host.js";
 import { readTransfer, TRANSFER_OPTION_NAMES, TRANSFER_OPTIONS } from "../transfer.js";
 import type { Command } from "./command.js";
 
-const DEFAULT_AFTER_SECONDS = 2;
+const DEFAULT_AFTER_MS = 2000;
 
 export const source: Command = {
   summary: "Run a guest, and migrate it when asked to",
@@ -20,9 +20,8 @@ export const source: Command = {
     vcpus: valued("Threads that run the guest [1]"),
     set: valued("key=value for the guest; repeat it for more"),
     "migrate-to": valued("HOST:PORT of the destination to migrate to"),
-    after: valued(`Seconds to run before that [${String(DEFAULT_AFTER_SECONDS)}]`),
+    after: valued(`Time to run before that, as 500ms or 1min [${seconds(DEFAULT_AFTER_MS)}]`),
     ...TRANSFER_OPTIONS,
-    "ask-for": valued("Seconds to ask who owns a guest that is in doubt [30]"),
     ...LISTEN_OPTION,
     ...HOST_OPTIONS,
   },
@@ -42,7 +41,7 @@ export const source: Command = {
         its.presenter.say(`to migrate: tristage migrate --from ${its.control} --to HOST:PORT`);
         return null;
       }
-      await delay(plan.afterSeconds * 1000, undefined, { signal: its.stop });
+      await delay(plan.afterMs, undefined, { signal: its.stop });
       const started = await start(its, { ...plan.request, guestId });
       return once && !started ? EXIT.FAILED : null;
     });
@@ -50,12 +49,12 @@ export const source: Command = {
 };
 
 /** The migration that the command line asks for, if any. */
-function readPlan(args: Arguments): { afterSeconds: number; request: MigrateRequest } | null {
+function readPlan(args: Arguments): { afterMs: number; request: MigrateRequest } | null {
   args.onlyWith("migrate-to", ["after", ...TRANSFER_OPTION_NAMES]);
   const to = args.peerAddress("migrate-to");
   if (to === undefined) return null;
   return {
-    afterSeconds: args.seconds("after") ?? DEFAULT_AFTER_SECONDS,
+    afterMs: args.wait("after") ?? DEFAULT_AFTER_MS,
     request: { to: formatAddress(to), ...readTransfer(args) },
   };
 }

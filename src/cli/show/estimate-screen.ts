@@ -1,5 +1,6 @@
 import type { EstimateEvent } from "../../host/events.js";
 import { formatBytes, formatMs, formatRate } from "../../units.js";
+import { columns } from "./columns.js";
 import { formatNumber, percent, printable } from "./sentences.js";
 import type { Style } from "./style.js";
 
@@ -31,7 +32,7 @@ export function estimateScreen(estimate: EstimateEvent, style: Style): string[] 
     style("bold", printable(`${guest} to ${to}: what a migration would cost now`)),
     ...measured,
     "",
-    ...tableOf([HEADINGS, ...rows]),
+    ...columns([HEADINGS, ...rows], (column) => column > 0),
   ];
 }
 
@@ -39,18 +40,4 @@ function writesOf({ dirtyPagesPerSecond, pageBytes, bytesPerSecond }: EstimateEv
   const pages = `${formatNumber(dirtyPagesPerSecond)} different pages a second`;
   const rate = dirtyPagesPerSecond * pageBytes;
   return `${pages}, ${(rate / bytesPerSecond).toFixed(2)} of what the link carries`;
-}
-
-/** The first column is words, the others are numbers. */
-function tableOf(rows: readonly (readonly string[])[]): string[] {
-  const widths = HEADINGS.map((_, column) =>
-    Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),
-  );
-  return rows.map((cells) => {
-    const padded = cells.map((cell, column) => {
-      const width = widths[column] ?? 0;
-      return column === 0 ? cell.padEnd(width) : cell.padStart(width);
-    });
-    return `  ${padded.join("  ")}`;
-  });
 }

@@ -1,5 +1,6 @@
 import type { GuestStatus, HostStatus } from "../../host/events.js";
 import { formatBytes, formatCount } from "../../units.js";
+import { columns } from "./columns.js";
 import { formatOps, printable, sentenceOf } from "./sentences.js";
 import type { Style } from "./style.js";
 
@@ -11,7 +12,7 @@ export function statusScreen(status: HostStatus, style: Style): string[] {
   return [
     style("bold", title),
     printable(`  control ${control}${receives}`),
-    ...(guests.length === 0 ? ["  no guests"] : guestTable(guests)),
+    ...(guests.length === 0 ? ["  no guests"] : columns([HEADINGS, ...guests.map(cellsOf)])),
     ...migrations.flatMap(({ progress, ...phase }) => [
       `  ${phase.direction}: ${sentenceOf(phase)}`,
       ...(progress === null ? [] : [`    ${sentenceOf(progress)}`]),
@@ -20,16 +21,6 @@ export function statusScreen(status: HostStatus, style: Style): string[] {
 }
 
 const HEADINGS = ["guest", "id", "state", "memory", "vCPUs", "generation", "done", "pace"];
-
-function guestTable(guests: readonly GuestStatus[]): string[] {
-  const rows = [HEADINGS, ...guests.map(cellsOf)];
-  const widths = HEADINGS.map((_, column) =>
-    Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),
-  );
-  return rows.map((cells) =>
-    `  ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd(),
-  );
-}
 
 function cellsOf(guest: GuestStatus): string[] {
   return [

@@ -12,7 +12,7 @@ import {
 import { XEN } from "./pre-copy.js";
 
 /** What QEMU allows when nobody says otherwise. */
-const DEFAULT_MAX_DOWNTIME_MS = 300;
+export const DEFAULT_MAX_DOWNTIME_MS = 300;
 /** Of the downtime that is allowed, what pages may take: the bandwidth of a short burst varies. */
 const PAGES_SHARE = 0.7;
 /** At least this much is left for stopping, the barrier and the handover, whatever the link. */

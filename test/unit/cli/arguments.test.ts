@@ -24,11 +24,14 @@ test("options are read into what they mean", () => {
   assert.equal(given("memory", "1GiB").memory("memory"), 2 ** 30);
   assert.equal(given("max-bandwidth", "1Gbit").rate("max-bandwidth"), 125e6);
   assert.equal(given("max-bandwidth", "50MB/s").rate("max-bandwidth"), 50e6);
-  assert.equal(given("after", "0.5").seconds("after"), 0.5);
-  assert.equal(given("after", "2147483").seconds("after"), 2_147_483);
+  assert.equal(given("after", "0").wait("after"), 0);
+  assert.equal(given("after", "0.5").wait("after"), 500);
+  assert.equal(given("after", "500ms").wait("after"), 500);
+  assert.equal(given("after", "86400").wait("after"), 86_400_000);
+  assert.equal(given("for", "1min").wait("for", 60_000), 60_000);
   assert.equal(given("vcpus", "8").vcpus("vcpus"), 8);
   assert.equal(given("channels", "16").channels("channels"), 16);
-  assert.equal(given("max-downtime", "50ms").duration("max-downtime"), 50);
+  assert.equal(given("max-downtime", "50ms").limit("max-downtime"), 50);
   assert.equal(given("throttle-max", "99").percent("throttle-max"), 99);
   assert.equal(given("max-rounds", "1000").rounds("max-rounds"), 1000);
   assert.equal(given("algorithm", "b").oneOf("algorithm", ["a", "b"]), "b");
@@ -59,17 +62,18 @@ test("nonsense is refused by name, with what was written", () => {
     refuses(() => given("vcpus", text).vcpus("vcpus"), "--vcpus", text);
   }
   for (const text of ["0ms", "50", "1441min", "soon"]) {
-    refuses(() => given("max-downtime", text).duration("max-downtime"), "--max-downtime", text);
+    refuses(() => given("max-downtime", text).limit("max-downtime"), "--max-downtime", text);
   }
   for (const text of ["0", "100", "1.5", "20%"]) {
     refuses(() => given("throttle-max", text).percent("throttle-max"), "--throttle-max", text);
   }
-  for (const text of ["-1", "soon", "1s", "1e3", "Infinity"]) {
-    refuses(() => given("after", text).seconds("after"), "--after", text);
+  for (const text of ["-1", "soon", "1h", "1e3", "Infinity"]) {
+    refuses(() => given("after", text).wait("after"), "--after", text);
   }
-  for (const text of ["2147484", "2147483.5", "9".repeat(400)]) {
-    refuses(() => given("after", text).seconds("after"), "--after", text, "up to 2147483");
+  for (const text of ["86401", "1441min", "9".repeat(400)]) {
+    refuses(() => given("after", text).wait("after"), "--after", text, "up to a day");
   }
+  refuses(() => given("for", "61s").wait("for", 60_000), "--for", "61s", "up to 60s");
   for (const text of ["7000", "a:b", "::1:7000", "a:70000"]) {
     refuses(() => given("listen", text).listenAddress("listen"), "--listen", text, "HOST:PORT");
   }

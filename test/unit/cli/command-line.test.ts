@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -45,6 +48,7 @@ const NONSENSE: readonly (readonly [string[], RegExp])[] = [
   [[...DEST, "--lisen", "a:1"], /lisen; see tristage dest --help/],
   [[...DEST, "extra"], /extra; see tristage dest --help/],
   [[...DEST, "--listen", "a:1"], /--listen was given more than once/],
+  [[...DEST, "--ask-for", "ages"], /--ask-for "ages" is not a time up to a day/],
   [[...DEST, "--token-file", join(folder, "nothing")], /nothing cannot be read/],
   [[...SOURCE], /give --memory/],
   [["source", "--memory", "1GiB"], /give --guest/],
@@ -53,9 +57,10 @@ const NONSENSE: readonly (readonly [string[], RegExp])[] = [
   [[...SOURCE, "--memory", "1GiB", "--after", "3"], /--after means nothing without --migrate-to/],
   [[...SOURCE, "--memory", "1GiB", "--migrate-to", "a:0"], /--migrate-to "a:0"/],
   [
-    [...SOURCE, "--memory", "1GiB", "--migrate-to", "a:1", "--after", "2147484"],
-    /--after "2147484" is not a number of seconds up to 2147483/,
+    [...SOURCE, "--memory", "1GiB", "--migrate-to", "a:1", "--after", "86401"],
+    /--after "86401" is not a time up to a day, as in 500ms, 2s or 2, which is seconds/,
   ],
+  [["estimate", ...MOVE.slice(1), "--for", "61"], /--for "61" is not a time up to 60s/],
   [["migrate", "--to", "a:1"], /give --from/],
   [["migrate", "--from", "a:1"], /give --to/],
   [["migrate", "--from", "a:1", "--to", "b:1", "--max-bandwidth", "fast"], /"fast" is not a rate/],
@@ -140,6 +145,15 @@ test("the help of a command names its options, and that --once ends guests that 
   assert.match(stdout.replaceAll(/\s+/g, " "), /--once .*guests here end with it/);
 });
 
+test("help says what a time is unless it is given", async () => {
+  const helpOf = async (command: string) =>
+    (await tristage(command, "--help")).stdout.replaceAll(/\s+/g, " ");
+  const [source, dest, estimate] = await Promise.all(["source", "dest", "estimate"].map(helpOf));
+  assert.match(source ?? "", /--after .*\[2s\].*--max-rounds .*\[29\].*--max-downtime .*\[300ms\]/);
+  for (const help of [source, dest]) assert.match(help ?? "", /--ask-for .*\[30s\]/);
+  assert.match(estimate ?? "", /--for .*\[2s\]/);
+});
+
 test("tristage --version prints the version of the package", async () => {
   assert.match((await tristage("--version")).stdout, /^\d+\.\d+\.\d+\n$/);
 });
@@ -155,6 +169,23 @@ test("tristage status without hosts says how to start one, and exits with 0", as
   const { code, stdout } = await tristage("status");
   assert.equal(code, 0);
   assert.match(stdout, /no host of yours/);
+});
+
+test("what a host refuses ends migrate with 3, and estimate with 1: nothing was to move", async (context) => {
+  const server = createServer((_, response) => {
+    response.writeHead(502).end('{"code":"CANNOT_CONNECT","text":"nobody listens there"}');
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  context.after(() => server.close());
+  const host = `127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+  for (const [command, code] of [
+    ["migrate", 3],
+    ["estimate", 1],
+  ] as const) {
+    const screen = { stdout: new RecordingSink(), stderr: new RecordingSink() };
+    assert.equal(await run([command, "--from", host, "--to", "b:1"], screen), code, command);
+    assert.equal(screen.stderr.text, "tristage: nobody listens there\n");
+  }
 });
 
 test("tristage migrate from a host that is not there exits with 1, not with 3", async () => {

@@ -97,3 +97,65 @@ test("a migration's events are read whole however the network cuts them, up to t
   assert.equal((await failureOf(reading)).code, "CONNECTION_LOST");
   assert.deepEqual(texts, ["größer als zuvor", "größer als zuvor"]);
 });
+
+/** A host that takes calls and answers as far as `answer` goes, and a clock that stands until it is told. */
+async function hangs(context: TestContext, answer: RequestListener = () => undefined) {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  let called: () => void = () => undefined;
+  const isCalled = new Promise<void>((resolve) => (called = resolve));
+  const address = await stranger(context, (request, response) => {
+    answer(request, response);
+    called();
+  });
+  return { client: new ControlClient(address, null), isCalled };
+}
+
+test("a host that takes a call and hangs is PEER_SILENT after the time that the call was given", async (context) => {
+  const never = new AbortController().signal;
+  const calls: [(client: ControlClient) => Promise<unknown>, patienceMs: number][] = [
+    [(client) => client.status(), 5000],
+    [(client) => client.estimate({ to: "a:1", durationMs: 2000 }), 37_000],
+    [(client) => client.migrate({ to: "a:1" }, never), 5000],
+    [(client) => client.cancel("m1"), 5000],
+  ];
+  for (const [call, patienceMs] of calls) {
+    const { client, isCalled } = await hangs(context);
+    let hasEnded = false;
+    const ended = failureOf(call(client)).finally(() => (hasEnded = true));
+    await isCalled;
+    context.mock.timers.tick(patienceMs - 1);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(hasEnded, false);
+    context.mock.timers.tick(1);
+    const silent = { code: "PEER_SILENT", connection: "control", silentMs: patienceMs };
+    assert.deepEqual(await ended, silent);
+    context.mock.timers.reset();
+  }
+});
+
+test("a host that hangs within its answer is PEER_SILENT, too", async (context) => {
+  const { client } = await hangs(context, (_, response) => response.writeHead(200).write("{"));
+  let hasEnded = false;
+  // Its beginning may take longer than the rest.
+  const estimate = client.estimate({ to: "a:1", durationMs: 2000 });
+  const ended = failureOf(estimate).finally(() => (hasEnded = true));
+  while (!hasEnded) {
+    context.mock.timers.tick(100);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.deepEqual(await ended, { code: "PEER_SILENT", connection: "control", silentMs: 5000 });
+});
+
+test("a migration that has begun may take as long as it takes", async (context) => {
+  let end: () => void = () => undefined;
+  const { client } = await hangs(context, (_, response) => {
+    response.writeHead(202, { location: "/migrations/m1" }).flushHeaders();
+    end = () => response.end(`${JSON.stringify(phaseEvent())}\n`);
+  });
+  const { events } = await client.migrate({ to: "a:1" }, new AbortController().signal);
+  context.mock.timers.tick(24 * 60 * 60 * 1000);
+  end();
+  const found = [];
+  for await (const event of events) found.push(event);
+  assert.deepEqual(found, [phaseEvent()]);
+});

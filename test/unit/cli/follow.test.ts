@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { EventEmitter } from "node:events";
+import { EventEmitter, once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { pino } from "pino";
 import { ControlClient } from "../../../src/cli/control-client.js";
@@ -112,4 +114,42 @@ test("a migration that the host refuses rejects with the host's own code", async
     assert.equal(error.failure.peerCode, "USAGE");
     return true;
   });
+});
+
+/** `tristage migrate` that has asked a host which hangs. */
+async function asked(context: TestContext) {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  context.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const client = new ControlClient({ host: "127.0.0.1", port }, null);
+  const presenter = new RecordingPresenter();
+  const signals = new EventEmitter();
+  const called = once(server, "request");
+  const ended = follow({ client, request: { to: "a:1" }, presenter, signals });
+  await called;
+  return { presenter, signals, ended };
+}
+
+test("a host that does not say whether it migrates leaves that open, and says where to ask", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { presenter, ended } = await asked(context);
+  context.mock.timers.tick(5000);
+  await assert.rejects(ended, (error: unknown) => {
+    assert.ok(error instanceof MigrationError && error.failure.code === "PEER_SILENT");
+    return true;
+  });
+  assert.match(presenter.said.join(), /whether the migration has begun.* tristage status --from/);
+});
+
+test("whoever leaves a host that hangs is told so once, and nothing of a cancellation", async (context) => {
+  const { presenter, signals, ended } = await asked(context);
+  signals.emit("SIGINT");
+  signals.emit("SIGINT");
+  assert.equal(await ended, 1);
+  await new Promise(setImmediate);
+  assert.equal(presenter.said.length, 1, presenter.said.join());
 });

@@ -60,6 +60,13 @@ test("the document names build, machine and command of each part, every chart, a
   assert.doesNotMatch(text, /NaN|undefined|Infinity|\[object/);
 });
 
+test("the document says where its bars come from", () => {
+  assert.match(
+    evaluationDocument(whole),
+    /goals that the project set itself from the paper's figures/,
+  );
+});
+
 test("what the paper saved stands beside the low and the high ratio, and not beside the middle one", () => {
   const text = evaluationDocument(whole);
   assert.match(text, /\| pages, middle ratio +\| – +\|.*\| −23\.1 % +\|/);
