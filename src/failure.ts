@@ -26,6 +26,7 @@ export type Failure =
   | { readonly code: "PEER_FAILED"; readonly peerCode: string; readonly text: string }
   // This host
   | { readonly code: "CANNOT_LISTEN"; readonly address: string; readonly cause: string }
+  | { readonly code: "CANNOT_ACCEPT"; readonly address: string; readonly cause: string }
   | { readonly code: "LISTENS_OPENLY"; readonly address: string }
   | { readonly code: "HOST_FULL"; readonly limit: number }
   | { readonly code: "PROBES_FULL"; readonly limit: number }
@@ -141,6 +142,8 @@ export function describe(failure: Failure): string {
       return `the other side says: ${failure.text}`;
     case "CANNOT_LISTEN":
       return `cannot listen on ${failure.address}: ${failure.cause}; choose another address, or port 0 for any free port`;
+    case "CANNOT_ACCEPT":
+      return `a connection to ${failure.address} could not be taken: ${failure.cause}; end what this host need not do, or raise its limit of open files`;
     case "LISTENS_OPENLY":
       return `${failure.address} is reachable from other machines; give --token-file, or --insecure to accept anyone`;
     case "HOST_FULL":

@@ -45,7 +45,7 @@ export interface IncomingHost {
 
 /** One incoming migration: performs what `advance` (phase.ts) decides. */
 export class Incoming {
-  phase: DestPhase = { name: "receiving" };
+  phase: DestPhase = { name: "receiving", preparing: false };
   readonly tables: ArrivalTables;
   guest: Guest | undefined;
   throughput: ThroughputRecorder | undefined;
@@ -153,7 +153,7 @@ export class Incoming {
 
   private happen(event: DestEvent): void {
     const [next, effects] = advance(this.phase, event);
-    const changed = next !== this.phase;
+    const changed = next.name !== this.phase.name;
     this.phase = next;
     // Effects first: in the switchover the guest waits for them, and nobody waits for the news.
     for (const effect of effects) this.perform(effect);

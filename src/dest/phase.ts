@@ -6,8 +6,8 @@ import type { WirePhase } from "../protocol/messages.js";
  * source owns the guest, from it on this host does.
  */
 export type DestPhase =
-  /** Stage one: pages come in; the guest runs at the source. */
-  | { readonly name: "receiving" }
+  /** Stage one: pages come in; the guest runs at the source. `preparing` once vCPU threads are being started. */
+  | { readonly name: "receiving"; readonly preparing: boolean }
   /** vCPU threads are parked here; the guest may be handed over at any moment. */
   | { readonly name: "ready" }
   /** The switchover came; this host owns the guest, which has not run yet. */
@@ -49,7 +49,10 @@ export function advance(phase: DestPhase, event: DestEvent): Step {
   if (event.type === "failed") return fail(phase, event.failure);
   switch (phase.name) {
     case "receiving":
-      if (event.type === "prepare") return [phase, [{ type: "startVcpus" }]];
+      // Once: a second set of threads would take the place of the first, which nobody ended.
+      if (event.type === "prepare" && !phase.preparing) {
+        return [{ name: "receiving", preparing: true }, [{ type: "startVcpus" }]];
+      }
       if (event.type === "prepared") return [{ name: "ready" }, [{ type: "sayPrepared" }]];
       break;
     case "ready":
@@ -149,7 +152,7 @@ export function tell(phase: DestPhase): string {
     case "filling":
       return "the guest runs here while its dirty pages arrive";
     case "observing":
-      return "every page has arrived and was verified; the guest runs here alone";
+      return "every page has arrived; the guest runs here alone";
     case "stranded":
       return `the guest runs here, but the source is gone and pages are missing: a vCPU that touches one waits (${describe(phase.cause)})`;
     case "ended":

@@ -3,6 +3,7 @@ import type { Clock } from "../clock.js";
 import { MigrationError } from "../failure.js";
 import { encodeMessage } from "../protocol/codec.js";
 import { MAX_PROBES, PROBE_TIMEOUT_MS } from "../protocol/limits.js";
+import { destroyWithin } from "../transport/destroy-within.js";
 
 /** Who asked for a probe and does not hang up afterwards is hung up on. */
 const CLOSE_LIMIT_MS = 1000;
@@ -60,9 +61,6 @@ export class ProbeAnswers {
     // Read on, so that we see it hang up; who goes on sending instead is cut off.
     socket.resume();
     socket.end(encodeMessage("probed", { receivedBytes, spanMs }, 1));
-    const timer = setTimeout(() => socket.destroy(), CLOSE_LIMIT_MS);
-    socket.once("close", () => {
-      clearTimeout(timer);
-    });
+    destroyWithin(socket, CLOSE_LIMIT_MS);
   }
 }

@@ -231,21 +231,23 @@ export class Arrivals {
 
   /**
    * Answers a source in doubt. "Refused" is a promise: it is journalled first, and a migration that is still
-   * waiting for its switchover ends here, so that none can come after it. Throws SESSION_UNKNOWN for who is
-   * not the source of the migration that is under way.
+   * waiting for its switchover ends here, so that none can come after it. A host that never was `prepared` for the guest
+   * cannot be the one that it was handed to, or has lost its journal: then it has nothing to promise. Throws SESSION_UNKNOWN
+   * for who is not the source of the migration that is under way.
    */
-  private ownerOf(question: MessageBody<"ask">): "running" | "refused" | "lost" {
+  private ownerOf(question: MessageBody<"ask">): MessageBody<"owner">["answer"] {
     const { guestId, generation, migrationId } = question;
     const isUnderWay = this.incoming.has(migrationId) || this.isComing(guestId);
     const incoming = isUnderWay ? this.find(migrationId, question.session) : undefined;
     if (incoming?.hasTakenOver === true) return "running";
     const known = this.context.journal.find(guestId, generation);
     if (known === "refused") return "refused";
+    if (known === undefined && incoming === undefined) return "unknown";
     if (known !== undefined && known !== "prepared") {
       return this.context.residents.has(guestId) ? "running" : "lost";
     }
     incoming?.abandon({ code: "CANCELLED", by: "the source, which asked who owns the guest" });
-    this.context.journal.write(guestId, generation, "refused");
+    this.context.journal.refuse(guestId, generation);
     return "refused";
   }
 }

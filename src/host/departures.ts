@@ -51,8 +51,7 @@ export class Departures {
       migrationId,
       to,
       token: this.context.token,
-      // A generation is spent by trying: what one switchover was told is never said of another.
-      generation: resident.generation + 1,
+      generation: resident.nextGeneration(),
       channels,
       maxBandwidth: request.maxBandwidth,
       maxPostcopyBandwidth: request.maxPostcopyBandwidth,

@@ -13,7 +13,7 @@ import {
 import { join } from "node:path";
 import { z } from "zod";
 import { timestamp } from "../clock.js";
-import { MigrationError } from "../failure.js";
+import { failureOf, MigrationError } from "../failure.js";
 import { lockFile } from "../platform/file-lock.js";
 
 /**
@@ -65,6 +65,8 @@ export class Journal {
   private readonly last = new Map<string, RecordKind | "uncertain">();
   private readonly boot = bootId();
   private syncTimer: NodeJS.Timeout | undefined;
+  private isSyncing = false;
+  private isClosed = false;
 
   private constructor(
     readonly path: string,
@@ -103,6 +105,20 @@ export class Journal {
     this.last.set(key(guestId, generation), kind);
   }
 
+  /**
+   * Writes `refused`. Where the disk does not take it and the last record is `prepared`, it holds for this process alone: a later one
+   * finds `prepared` and answers the same, or, after another boot, leaves it to a person.
+   */
+  refuse(guestId: string, generation: number): void {
+    try {
+      this.write(guestId, generation, "refused");
+    } catch (error) {
+      failureOf(error);
+      if (this.find(guestId, generation) !== "prepared") throw error;
+      this.last.set(key(guestId, generation), "refused");
+    }
+  }
+
   /** The last record of this generation; `uncertain` where the machine may have lost a later one. */
   find(guestId: string, generation: number): RecordKind | "uncertain" | undefined {
     return this.last.get(key(guestId, generation));
@@ -110,7 +126,9 @@ export class Journal {
 
   close(): void {
     clearTimeout(this.syncTimer);
-    closeSync(this.fd);
+    this.isClosed = true;
+    // While it is synced by another thread, its number must not become another file's.
+    if (!this.isSyncing) closeSync(this.fd);
   }
 
   /** All of `line`, or nothing. */
@@ -130,7 +148,11 @@ export class Journal {
   private syncSoon(): void {
     this.syncTimer ??= setTimeout(() => {
       this.syncTimer = undefined;
-      fdatasync(this.fd, () => undefined);
+      this.isSyncing = true;
+      fdatasync(this.fd, () => {
+        this.isSyncing = false;
+        if (this.isClosed) closeSync(this.fd);
+      });
     }, SYNC_DELAY_MS);
   }
 

@@ -11,6 +11,8 @@ export class Resident {
   /** What a person asked for last: one wish is carried out before the next is looked at. */
   private last: Promise<unknown> = Promise.resolve();
   readonly heat: HeatClock;
+  /** The highest generation with which a migration was tried, here or before. */
+  private tried: number;
 
   constructor(
     readonly guest: Guest,
@@ -21,6 +23,7 @@ export class Resident {
     private readonly changed: (event: GuestEvent) => void,
     clock: Clock,
   ) {
+    this.tried = generation;
     this.heat = new HeatClock(guest.ram, clock);
     this.announce(current);
   }
@@ -31,6 +34,15 @@ export class Resident {
 
   get state(): GuestState {
     return this.current;
+  }
+
+  /**
+   * The generation of a migration that is tried now. It is spent by that, also where the guest is never handed over: what one
+   * destination has written down of it must not be taken for another try.
+   */
+  nextGeneration(): number {
+    this.tried += 1;
+    return this.tried;
   }
 
   /** Whatever becomes of its migration, a guest that crashed stays so. */

@@ -219,10 +219,12 @@ export const MESSAGES = {
     id: 0x83,
     sender: "dest",
     phases: ["greeting"],
-    summary: "Answers `ask` from the journal; `refused` is journalled before it is said.",
+    summary:
+      "Answers `ask` from the journal; `refused` is journalled before it is said. `lost`: it ran here, and that process is gone. " +
+      "`unknown`: this host never was ready for it, so it says nothing of who has it.",
     body: z.strictObject({
       generation,
-      answer: z.enum(["running", "refused", "lost"]),
+      answer: z.enum(["running", "refused", "lost", "unknown"]),
     }),
   },
   prepared: {

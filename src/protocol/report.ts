@@ -80,6 +80,27 @@ export type Round = z.infer<typeof round>;
 const choice = z.strictObject({ algorithm: z.enum(ALGORITHMS), why: z.string().max(1024) });
 export type Choice = z.infer<typeof choice>;
 
+/** What the destination said, when it was asked who owns the guest, that left it open. */
+const doubt = z.strictObject({
+  /** `lost`: it ran there, and that process is gone. `unknown`: that host has no record of it. Null: no answer came. */
+  answer: z.enum(["lost", "unknown"]).nullable(),
+  /** Why no answer came, when it was asked last. */
+  problem: z.string().nullable(),
+});
+export type Doubt = z.infer<typeof doubt>;
+
+/** What is known of a guest that is paused on the source, and what a person has to do about it. */
+export function describeDoubt(doubt: Doubt | null): string {
+  switch (doubt?.answer) {
+    case "lost":
+      return "the guest ran on the destination, and that process is gone; it stays paused on the source as it was when it was handed over, and you may resume it if that will do";
+    case "unknown":
+      return "the host that answers at the destination's address never was ready for the guest; it stays paused on the source, so make sure that it does not run elsewhere before you resume it";
+    default:
+      return `nobody could say who owns the guest; it stays paused on the source, so make sure that it does not run on the destination before you resume it${doubt?.problem == null ? "" : ` (${doubt.problem})`}`;
+  }
+}
+
 /**
  * The result of one migration (field terms of Hines & Gopalan, VEE 2009). Times in milliseconds of the
  * source's clock; a time that was not reached is null.
@@ -96,6 +117,8 @@ export const reportSchema = z.strictObject({
   outcome: z.enum(OUTCOMES),
   /** Why it did not complete; null when it did. */
   failure: z.strictObject({ code: z.string(), text: z.string() }).nullable(),
+  /** Null unless the outcome is `inDoubt`. */
+  doubt: doubt.nullable(),
   guestId: z.string(),
   guest: z.string(),
   vcpuCount: count,
@@ -148,7 +171,7 @@ export const reportSchema = z.strictObject({
       blocktimeMs: ms,
       /** Prepulled pages that the guest touched before stage three ended, and the others. */
       prepullHits: count,
-      prepullMisses: z.int(),
+      prepullMisses: count,
       /** Null where the link broke before it was told. */
       latencyUs: latencySchema.nullable(),
     })

@@ -3,7 +3,7 @@ import type { Guest } from "../guest/guest.js";
 import type { ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
 import type { MessageBody } from "../protocol/messages.js";
 import type { StageProgress } from "../protocol/progress.js";
-import type { Outcome, Report } from "../protocol/report.js";
+import type { Doubt, Outcome, Report } from "../protocol/report.js";
 import type { ClockComparison } from "../transport/clock-comparison.js";
 import type { ControlConnection } from "../transport/control-connection.js";
 import type { Policy } from "./algorithms/algorithm.js";
@@ -80,7 +80,7 @@ export class Measurements {
 
   report(
     migration: { migrationId: string; generation: number; channels: number; policy: Policy },
-    end: { outcome: Outcome; cause: Failure | null },
+    end: { outcome: Outcome; cause: Failure | null; doubt: Doubt | null },
     { log, choice }: Copier,
     control: ControlConnection | undefined,
   ): Report {
@@ -93,6 +93,7 @@ export class Measurements {
       log,
       outcome: end.outcome,
       cause: end.cause,
+      doubt: end.doubt,
       spec: this.guest.spec,
       times: this.times,
       dirtyPages: this.dirtyPages,

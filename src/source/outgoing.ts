@@ -328,8 +328,8 @@ export class Outgoing {
 
   private async ask(): Promise<void> {
     const { to, askMs } = this.options;
-    const answer = await askOwner(to, this.introduction.ask(), askMs, this.host.clock);
-    this.happen(answer === undefined ? { type: "unanswered" } : { type: "owner", answer });
+    const inquiry = await askOwner(to, this.introduction.ask(), askMs, this.host.clock);
+    this.happen({ type: "asked", inquiry });
   }
 
   private tick(): void {

@@ -1,6 +1,7 @@
 import { describe, type Failure } from "../failure.js";
 import type { WirePhase } from "../protocol/messages.js";
-import type { Outcome } from "../protocol/report.js";
+import { type Doubt, describeDoubt, type Outcome } from "../protocol/report.js";
+import type { Inquiry } from "./ask.js";
 
 /**
  * Where an outgoing migration stands. The point of no return is the step into `switchingOver`: before it
@@ -25,9 +26,13 @@ export type SourcePhase =
   | { readonly name: "draining" }
   /** The destination has everything; this host has released the guest. */
   | { readonly name: "observing" }
-  | { readonly name: "ended"; readonly outcome: Outcome; readonly cause: Failure | null };
-
-export type OwnerAnswer = "running" | "refused" | "lost";
+  | {
+      readonly name: "ended";
+      readonly outcome: Outcome;
+      readonly cause: Failure | null;
+      /** Null unless the outcome is `inDoubt`. */
+      readonly doubt: Doubt | null;
+    };
 
 export type SourceEvent =
   | { readonly type: "welcomed" }
@@ -48,10 +53,8 @@ export type SourceEvent =
   | { readonly type: "failed"; readonly failure: Failure }
   /** The guest itself cannot run any more: it threw, or a vCPU's thread died. */
   | { readonly type: "crashed"; readonly failure: Failure }
-  /** In doubt: the destination's journal says who owns the guest. */
-  | { readonly type: "owner"; readonly answer: OwnerAnswer }
-  /** In doubt: nobody could be asked for as long as we were to try. */
-  | { readonly type: "unanswered" };
+  /** In doubt: what the destination's journal says of who owns the guest, or that nobody could say. */
+  | { readonly type: "asked"; readonly inquiry: Inquiry };
 
 export type SourceEffect =
   /** Open the channels, have the destination prepare, start the first pass. */
@@ -200,16 +203,18 @@ function cancel(phase: SourcePhase, by: string): Step {
 }
 
 function resolveDoubt(phase: SourcePhase & { name: "inDoubt" }, event: SourceEvent): Step {
-  if (event.type === "unanswered") return end("inDoubt", phase.cause);
-  if (event.type !== "owner") return [phase, []];
-  switch (event.answer) {
+  if (event.type !== "asked") return [phase, []];
+  const { inquiry } = event;
+  switch (inquiry.answer) {
     case "refused":
       return keep("failed", phase.cause);
     case "running":
       return end("stranded", phase.cause);
     case "lost":
-      // It ran there, and that process is gone. Whether our older copy may run is for a person to say.
-      return end("inDoubt", phase.cause);
+      // Whether our older copy may run is for a person to say.
+      return end("inDoubt", phase.cause, { answer: "lost", problem: null });
+    case null:
+      return end("inDoubt", phase.cause, inquiry.doubt);
   }
 }
 
@@ -217,8 +222,8 @@ function keep(outcome: Outcome, cause: Failure): Step {
   return [{ name: "keeping", outcome, cause }, [{ type: "keepGuest" }]];
 }
 
-function end(outcome: Outcome, cause: Failure | null): Step {
-  return [{ name: "ended", outcome, cause }, [{ type: "report" }, { type: "close", cause }]];
+function end(outcome: Outcome, cause: Failure | null, doubt: Doubt | null = null): Step {
+  return [{ name: "ended", outcome, cause, doubt }, [{ type: "report" }, { type: "close", cause }]];
 }
 
 /** Which messages may come: see messages.ts. */
@@ -278,17 +283,17 @@ export function tell(phase: SourcePhase): string {
     case "switchingOver":
       return "handing over CPU state and the bitmap of dirty pages";
     case "inDoubt":
-      return `in doubt: the connection broke during the switchover, so the guest stays paused here until the destination says who owns it (${describe(phase.cause)})`;
+      return `in doubt: the handover was not confirmed, so the guest stays paused here until the destination says who owns it (${describe(phase.cause)})`;
     case "draining":
       return "the guest runs on the destination; pushing its dirty pages";
     case "observing":
       return "every page has arrived; the guest was released here";
     case "ended":
-      return tellEnd(phase.outcome, phase.cause);
+      return tellEnd(phase);
   }
 }
 
-function tellEnd(outcome: Outcome, cause: Failure | null): string {
+function tellEnd({ outcome, cause, doubt }: SourcePhase & { name: "ended" }): string {
   const why = cause === null ? "" : ` (${describe(cause)})`;
   switch (outcome) {
     case "completed":
@@ -300,8 +305,8 @@ function tellEnd(outcome: Outcome, cause: Failure | null): string {
     case "cancelled":
       return `cancelled; the guest runs on here${why}`;
     case "inDoubt":
-      return `in doubt: nobody could say who owns the guest, so it stays paused here; make sure that it does not run on the destination before you resume it${why}`;
+      return `in doubt: ${describeDoubt(doubt)}${why}`;
     case "stranded":
-      return `the link broke in stage three: the guest runs on the destination, and the pages that it lacks are kept here${why}`;
+      return `stranded: the guest runs on the destination, and the pages that it lacks are kept here${why}`;
   }
 }

@@ -2,7 +2,7 @@ import { describe, type Failure } from "../failure.js";
 import type { GuestSpec } from "../guest/guest.js";
 import { PAGE_BYTES, pageCountOf } from "../memory/geometry.js";
 import type { MessageBody } from "../protocol/messages.js";
-import type { Algorithm, Choice, Outcome, Report } from "../protocol/report.js";
+import type { Algorithm, Choice, Doubt, Outcome, Report } from "../protocol/report.js";
 import { guestOperations, type OperationSpan, throughputChart } from "./guest-operations.js";
 import type { MigrationTables } from "./migration-tables.js";
 import type { RoundLog } from "./round-log.js";
@@ -37,6 +37,7 @@ export interface MigrationRecord {
   readonly log: RoundLog;
   readonly outcome: Outcome;
   readonly cause: Failure | null;
+  readonly doubt: Doubt | null;
   readonly times: MigrationTimes;
   readonly dirtyPages: number;
   readonly tables: MigrationTables;
@@ -64,6 +65,7 @@ export function makeReport(record: MigrationRecord): Report {
     outcome: record.outcome,
     failure:
       record.cause === null ? null : { code: record.cause.code, text: describe(record.cause) },
+    doubt: record.doubt,
     guestId: spec.guestId,
     guest: spec.name,
     vcpuCount: spec.vcpuCount,

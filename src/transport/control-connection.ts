@@ -6,6 +6,7 @@ import { type Frame, FrameDecoder, nextSequence } from "../protocol/frame.js";
 import { MAX_CONTROL_BYTES } from "../protocol/limits.js";
 import type { Message, MessageBody, MessageName, Sender, WirePhase } from "../protocol/messages.js";
 import { ClockComparison } from "./clock-comparison.js";
+import { destroyWithin } from "./destroy-within.js";
 
 /** Often: the more pings, the likelier one that nothing delayed, and by that one clocks are compared. */
 const PING_INTERVAL_MS = 50;
@@ -98,7 +99,7 @@ export class ControlConnection {
     clearInterval(this.timer);
     this.socket.end();
     // A peer that never closes its side must not keep ours open.
-    this.socket.setTimeout(CLOSE_LIMIT_MS, () => this.socket.destroy());
+    destroyWithin(this.socket, CLOSE_LIMIT_MS);
     this.socket.unref();
     if (this.socket.closed) return Promise.resolve();
     return new Promise((resolve) => this.socket.once("close", resolve));

@@ -5,6 +5,7 @@ import { type Frame, FrameDecoder } from "../protocol/frame.js";
 import { GREETING_TIMEOUT_MS, MAX_GREETING_BYTES } from "../protocol/limits.js";
 import type { Message } from "../protocol/messages.js";
 import { type Address, formatAddress } from "./address.js";
+import { destroyWithin } from "./destroy-within.js";
 
 /** What a peer is given to close its side, once it has had its answer. */
 const HANG_UP_MS = 1000;
@@ -25,7 +26,7 @@ export interface Greeter {
 
 /**
  * Listens, and reads the first frame of every connection. What is not a greeting gets one `failed` message
- * and the end of the connection; `refused` hears of it. `greeted` may throw a `MigrationError` to
+ * and the end of the connection; `refused` hears of it, and of connections that the system does not let us take. `greeted` may throw a `MigrationError` to
  * refuse, too. Rejects with CANNOT_LISTEN.
  */
 export function openGreeter(
@@ -60,6 +61,9 @@ export function openGreeter(
     });
     server.listen({ host: address.host, port: address.port }, () => {
       const { port } = server.address() as net.AddressInfo;
+      server.on("error", (error) => {
+        refused({ code: "CANNOT_ACCEPT", address: text, cause: error.message }, "?");
+      });
       resolve({
         address: { host: address.host, port },
         close: () => {
@@ -75,24 +79,24 @@ function readGreeting(socket: net.Socket): Promise<Greeting> {
   const decoder = new FrameDecoder(MAX_GREETING_BYTES);
   return new Promise((resolve, reject) => {
     const settle = (failure: Failure | undefined, greeting?: Greeting) => {
-      socket.setTimeout(0);
-      socket.removeAllListeners("data").removeAllListeners("timeout");
-      socket.removeAllListeners("error").removeAllListeners("close");
+      clearTimeout(timer);
+      socket.removeAllListeners("data").removeAllListeners("error").removeAllListeners("close");
       socket.pause();
       if (greeting !== undefined) resolve(greeting);
       else if (failure !== undefined) reject(new MigrationError(failure));
     };
-    const lose = (cause: string) => {
+    const settleUnlessCut = (failure: Failure) => {
       const { missingBytes } = decoder;
-      const failure: Failure =
-        missingBytes > 0
-          ? { code: "FRAME_TRUNCATED", missingBytes }
-          : { code: "CONNECTION_LOST", connection: "new", cause };
-      settle(failure);
+      settle(missingBytes > 0 ? { code: "FRAME_TRUNCATED", missingBytes } : failure);
     };
-    socket.setTimeout(GREETING_TIMEOUT_MS, () => {
-      settle({ code: "PEER_SILENT", connection: "new", silentMs: GREETING_TIMEOUT_MS });
-    });
+    const lose = (cause: string) => {
+      settleUnlessCut({ code: "CONNECTION_LOST", connection: "new", cause });
+    };
+    // Of the whole greeting: a byte now and then does not hold a connection open.
+    const timer = setTimeout(() => {
+      const silentMs = GREETING_TIMEOUT_MS;
+      settleUnlessCut({ code: "PEER_SILENT", connection: "new", silentMs });
+    }, GREETING_TIMEOUT_MS);
     socket.on("error", (error) => {
       lose(error.message);
     });
@@ -154,5 +158,5 @@ export function sayAndHangUp(socket: net.Socket, message: Uint8Array): void {
   });
   socket.resume();
   socket.end(message);
-  socket.setTimeout(HANG_UP_MS, () => socket.destroy());
+  destroyWithin(socket, HANG_UP_MS);
 }

@@ -34,6 +34,7 @@ const report: Report = {
   stopReason: "downtime-limit",
   outcome: "completed",
   failure: null,
+  doubt: null,
   guestId: "g-1",
   guest: "kv",
   vcpuCount: 2,

@@ -3,50 +3,140 @@ import { once } from "node:events";
 import net from "node:net";
 import { test, type TestContext } from "node:test";
 import type { Failure } from "../../src/failure.js";
+import { encodeMessage } from "../../src/protocol/codec.js";
 import { GREETING_TIMEOUT_MS } from "../../src/protocol/limits.js";
 import { ControlConnection } from "../../src/transport/control-connection.js";
 import { openGreeter } from "../../src/transport/greeter.js";
 import { DEADLINE_MS } from "../process/daemon.js";
+import { helloBody } from "./peer.js";
 
 const LOCAL = { host: "127.0.0.1", port: 0 };
 
 /** Peers that say nothing: nobody waits for them in real time. */
 
-/** Makes the one timeout that strangers are given as short as can be. */
-function hasten(context: TestContext): void {
-  // eslint-disable-next-line @typescript-eslint/unbound-method -- called on its socket below
-  const { setTimeout: real } = net.Socket.prototype;
-  context.mock.method(
-    net.Socket.prototype,
-    "setTimeout",
-    function (this: net.Socket, ms: number, callback?: () => void) {
-      return real.call(this, ms === GREETING_TIMEOUT_MS ? 1 : ms, callback);
-    },
-  );
+/** Timers of whole seconds wait until they are told that their time has come. */
+function holdTimers(context: TestContext) {
+  const held = new Map<number, (() => void)[]>();
+  const real = globalThis.setTimeout;
+  context.mock.method(globalThis, "setTimeout", (due: () => void, ms: number) => {
+    const timer = real(due, ms);
+    if (ms % 1000 !== 0) return timer;
+    clearTimeout(timer);
+    held.set(ms, [...(held.get(ms) ?? []), due]);
+    return timer;
+  });
+  return (ms: number) => {
+    const due = held.get(ms) ?? [];
+    held.delete(ms);
+    assert.ok(due.length > 0, `nobody waits for ${String(ms)} ms`);
+    for (const come of due) come();
+  };
 }
 
+/** A host's port, what it refuses, and who connects to it. */
+async function listening(context: TestContext) {
+  const refused = new Watched<Failure>();
+  const servers = context.mock.method(net, "createServer");
+  const greeter = await openGreeter(
+    LOCAL,
+    () => undefined,
+    (failure) => {
+      refused.add(failure);
+    },
+  );
+  const server = servers.mock.calls[0]!.result as net.Server;
+  context.after(() => {
+    greeter.close();
+  });
+  const connect = async () => {
+    const accepted = once(server, "connection");
+    const socket = net.connect({ ...greeter.address });
+    socket.on("error", () => undefined);
+    context.after(() => socket.destroy());
+    const [theirs] = (await accepted) as [net.Socket];
+    context.after(() => theirs.destroy());
+    const say = async (byte: number) => {
+      const came = once(theirs, "data");
+      socket.write(Uint8Array.of(byte));
+      await came;
+    };
+    return { say, theirs };
+  };
+  return { refused, server, connect };
+}
+
+/** What comes one after another. */
+class Watched<Item> {
+  readonly all: Item[] = [];
+  private come: () => void = () => undefined;
+
+  add(item: Item): void {
+    this.all.push(item);
+    this.come();
+  }
+
+  async next(): Promise<Item> {
+    if (this.all.length === 0) await new Promise<void>((resolve) => (this.come = resolve));
+    return this.all.shift()!;
+  }
+}
+
+const IN_TIME = { timeout: DEADLINE_MS };
+
+test("a stranger that never says who it is is told so", IN_TIME, async (context) => {
+  const pass = holdTimers(context);
+  const { refused, connect } = await listening(context);
+  await connect();
+  pass(GREETING_TIMEOUT_MS);
+  const silent = { code: "PEER_SILENT", connection: "new", silentMs: GREETING_TIMEOUT_MS };
+  assert.deepEqual(await refused.next(), silent);
+});
+
 test(
-  "a stranger that never says who it is is told so",
-  { timeout: DEADLINE_MS },
+  "a stranger has one time for all of its greeting, and one to hang up",
+  IN_TIME,
   async (context) => {
-    hasten(context);
-    const refused = new Promise<Failure>((resolve) => {
-      void openGreeter(
-        LOCAL,
-        () => undefined,
-        (failure) => {
-          resolve(failure);
-        },
-      ).then((greeter) => {
-        context.after(() => {
-          greeter.close();
-        });
-        const socket = net.connect({ ...greeter.address });
-        context.after(() => socket.destroy());
-      });
-    });
-    const failure = await refused;
-    assert.equal(failure.code, "PEER_SILENT");
+    const pass = holdTimers(context);
+    const { refused, connect } = await listening(context);
+    const { say, theirs } = await connect();
+    const hello = [...encodeMessage("hello", helloBody(), 0)];
+    for (const byte of hello.slice(0, 20)) await say(byte);
+    assert.deepEqual(refused.all, []);
+    pass(GREETING_TIMEOUT_MS);
+    assert.equal((await refused.next()).code, "FRAME_TRUNCATED");
+    // It goes on talking, and does not close its side.
+    await say(0);
+    const closed = once(theirs, "close");
+    pass(1000);
+    await closed;
+  },
+);
+
+test(
+  "connections that the system does not let a host take are told, and do not end it",
+  IN_TIME,
+  async (context) => {
+    const { refused, server, connect } = await listening(context);
+    for (let times = 0; times < 2; times += 1) {
+      server.emit("error", new Error("accept EMFILE"));
+      assert.equal((await refused.next()).code, "CANNOT_ACCEPT");
+    }
+    await connect();
+  },
+);
+
+test(
+  "a peer that goes on talking does not keep a closed connection open",
+  IN_TIME,
+  async (context) => {
+    const pass = holdTimers(context);
+    const { connect } = await listening(context);
+    const { say, theirs } = await connect();
+    theirs.removeAllListeners("data");
+    const closed = new ControlConnection(theirs, "source", { nowMs: () => 0 }).close();
+    await say(0);
+    pass(1000);
+    await closed;
   },
 );
 

@@ -58,9 +58,24 @@ test("dest lets nobody but its source end a migration by asking", async () => {
   await source.control.hungUp();
 });
 
+test("dest promises nothing for a guest that it never was ready for", async () => {
+  const guestId = randomUUID();
+  assert.equal(await ask({ guestId }), "unknown");
+  // Nor does it write anything down: the guest may come.
+  using source = await HostileSource.greet(host.target, { token: "secret", guestId });
+  await source.copy();
+});
+
 test("dest refuses a generation once and for ever", async () => {
   const guestId = randomUUID();
-  assert.equal(await ask({ guestId }), "refused");
+  {
+    using source = await HostileSource.greet(host.target, { token: "secret", guestId });
+    await source.copy();
+    await source.attach("urgent");
+    const { migrationId, session } = source.hello;
+    assert.equal(await ask({ guestId, migrationId, session }), "refused");
+    await source.control.hungUp();
+  }
   assert.equal(await ask({ guestId }), "refused");
   await complaintAbout(host, "GUEST_OWNED_HERE", async () => {
     using peer = await Peer.connect(host.target);

@@ -320,18 +320,25 @@ test("a guest one of whose vCPUs throws in its first step says so, whichever com
   assert.doesNotMatch(source.stderr, /this is a bug/);
 });
 
-test("a guest whose CPU state is too large to be sent stays, and its owner is told why", async () => {
-  const path = guestModule(`
-    boot: () => [{ large: "x".repeat(70000) }],
-    step: (memory, cpu, operations) => operations`);
-  await using dest = await Daemon.dest();
-  await using source = await Daemon.source(path, ...MEMORY);
-  const report = await source.move(dest);
-  assert.equal(report.outcome, "failed");
-  assert.equal(report.failure?.code, "CPU_STATE_REFUSED", report.failure?.text);
-  assert.deepEqual(source.phases(report.migrationId).slice(-3), ["pausing", "keeping", "ended"]);
-  await source.progress(1000);
-});
+for (const [what, boot] of [
+  ["is too large to be sent", '[{ large: "x".repeat(70000) }]'],
+  ["is no tree", "{ const cpu = {}; cpu.self = cpu; return [cpu]; }"],
+  ["has a number that is too large", "[{ large: 2n ** 70n }]"],
+] as const) {
+  test(`a guest whose CPU state ${what} stays, and its owner is told why`, async () => {
+    const path = guestModule(`
+      boot: () => ${boot},
+      step: (memory, cpu, operations) => operations`);
+    await using dest = await Daemon.dest();
+    await using source = await Daemon.source(path, ...MEMORY);
+    const report = await source.move(dest);
+    assert.equal(report.outcome, "failed");
+    assert.equal(report.failure?.code, "CPU_STATE_REFUSED", report.failure?.text);
+    const phases = source.phases(report.migrationId);
+    assert.deepEqual(phases.slice(-3), ["pausing", "keeping", "ended"]);
+    await source.progress(1000);
+  });
+}
 
 test("a guest that throws on the source does not take the host with it", async () => {
   const trigger = freshFolder();
@@ -418,6 +425,8 @@ test("a migration that is cancelled in stage one leaves the guest as it was", as
   assert.deepEqual((await dest.status()).guests, []);
   await source.progress(1000);
   await assertUnmoved(source);
+  // The next try is another one: what the destination wrote down of the first does not stand in its way.
+  assert.equal((await source.move(dest)).generation, report.generation + 1);
 });
 
 test("a guest whose first operation takes long is said to run before that has ended, and when it did is told later", async () => {

@@ -43,6 +43,7 @@ const SAMPLES: { readonly [Code in FailureCode]: Omit<Extract<Failure, { code: C
     CPU_STATE_REFUSED: { guest: "kv", detail: "DETAIL" },
     GUEST_SETTING: { guest: "kv", text: "TEXT" },
     GUEST_NOT_HERE: { guestId: "g1" },
+    CANNOT_ACCEPT: { address: "127.0.0.1:7000", cause: "accept EMFILE" },
     MIGRATION_UNKNOWN: { migrationId: "m1" },
     GUEST_BUSY: { guestId: "g1", state: "paused" },
     GUEST_OWNED_HERE: { guestId: "g1", generation: 3 },

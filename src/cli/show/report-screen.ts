@@ -1,4 +1,4 @@
-import type { Outcome, Report } from "../../protocol/report.js";
+import { describeDoubt, type Outcome, type Report } from "../../protocol/report.js";
 import { formatBytes, formatCount, formatMs, formatRate } from "../../units.js";
 import { throughputChart } from "./chart.js";
 import { formatNumber, printable } from "./sentences.js";
@@ -26,10 +26,12 @@ export function reportScreen(report: Report, style: Style): string[] {
 }
 
 function headline(report: Report, style: Style): string[] {
-  const { algorithm, guest, outcome, failure } = report;
+  const { algorithm, guest, outcome, failure, doubt } = report;
   const good = outcome === "completed";
   const title = `${good ? "✓" : "✗"} ${algorithm} migration of ${guest}: ${OUTCOME_WORDS[outcome]}`;
-  const lines = [style(["bold", good ? "green" : "red"], clip(title)), `  ${WHEREABOUTS[outcome]}`];
+  const lines = [style(["bold", good ? "green" : "red"], clip(title))];
+  if (outcome === "inDoubt") lines.push(...wrap(describeDoubt(doubt), 4));
+  else lines.push(`  ${WHEREABOUTS[outcome]}`);
   if (failure !== null) lines.push(...wrap(`why: ${failure.text} [${failure.code}]`, 3));
   return lines;
 }
@@ -44,12 +46,11 @@ const OUTCOME_WORDS: Readonly<Record<Outcome, string>> = {
 };
 
 /** What has become of the guest. */
-const WHEREABOUTS: Readonly<Record<Outcome, string>> = {
+const WHEREABOUTS: Readonly<Record<Exclude<Outcome, "inDoubt">, string>> = {
   completed: "the guest runs on the destination, whole; the source has released it",
   crashed: "the guest runs nowhere; its memory is kept on the source",
   failed: "the guest goes on running on the source",
   cancelled: "the guest goes on running on the source",
-  inDoubt: "the guest is paused on the source: the destination may own it, nobody knows",
   stranded: "the guest runs on the destination; pages it lacks are kept on the source",
 };
 

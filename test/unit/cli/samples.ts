@@ -49,6 +49,7 @@ export function sampleReport(changes: Partial<Report> = {}): Report {
     stopReason: null,
     outcome: "completed",
     failure: null,
+    doubt: null,
     guestId: "g1",
     guest: "kv",
     vcpuCount: 2,

@@ -27,14 +27,15 @@ const EVENTS = {
 type EventName = keyof typeof EVENTS;
 
 const PHASES = {
-  receiving: { name: "receiving" },
+  receiving: { name: "receiving", preparing: false },
+  receivingPreparing: { name: "receiving", preparing: true },
   ready: { name: "ready" },
   resuming: { name: "resuming", generation: 7 },
   filling: { name: "filling", generation: 7 },
   observing: { name: "observing", generation: 7 },
   stranded: { name: "stranded", generation: 7, cause: earlier },
   ended: { name: "ended", guestIsHere: true, cause: null },
-} as const satisfies Record<DestPhase["name"], DestPhase>;
+} as const satisfies Record<string, DestPhase>;
 type PhaseName = keyof typeof PHASES;
 
 /**
@@ -43,7 +44,11 @@ type PhaseName = keyof typeof PHASES;
  */
 const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
   receiving: {
-    prepare: "receiving: startVcpus",
+    prepare: "receiving preparing: startVcpus",
+    prepared: "ready: sayPrepared",
+    failed: "ended gone SESSION_UNKNOWN: close free",
+  },
+  receivingPreparing: {
     prepared: "ready: sayPrepared",
     failed: "ended gone SESSION_UNKNOWN: close free",
   },
@@ -72,6 +77,7 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
 function step(phase: DestPhase, event: DestEvent): string {
   const [next, effects] = advance(phase, event);
   const words: string[] = [next.name];
+  if ("preparing" in next && next.preparing) words.push("preparing");
   if ("generation" in next) words.push(String(next.generation));
   if ("guestIsHere" in next) words.push(next.guestIsHere ? "here" : "gone");
   if ("cause" in next && next.cause !== null) words.push(next.cause.code);
@@ -97,7 +103,7 @@ test("a destination frees only what was never its own, and never what it took ov
   const events = fc.array(fc.constantFrom(...Object.values(EVENTS)), { maxLength: 30 });
   fc.assert(
     fc.property(events, (all: readonly DestEvent[]) => {
-      let phase: DestPhase = { name: "receiving" };
+      let phase: DestPhase = { name: "receiving", preparing: false };
       const done: string[] = [];
       for (const event of all) {
         const [next, effects] = advance(phase, event);
@@ -108,6 +114,7 @@ test("a destination frees only what was never its own, and never what it took ov
       const count = (type: string) => done.filter((it) => it === type).length;
       assert.ok(count("takeOver") + count("free") <= 1, "a guest has one fate");
       assert.ok(count("takeOver") <= 1);
+      assert.ok(count("startVcpus") <= 1);
       if (phase.name === "ended") assert.equal(phase.guestIsHere, count("takeOver") === 1);
     }),
   );
@@ -118,6 +125,7 @@ test("every phase of a destination has a place on the wire, a stage and a senten
     ...[phase.name, wirePhase(phase), stageOf(phase)],
   ]);
   assert.deepEqual(places, [
+    ["receiving", "copying", 1],
     ["receiving", "copying", 1],
     // Stage one may still be under way when the vCPUs are ready.
     ["ready", "switchover", 1],

@@ -112,6 +112,53 @@ test("after another boot of the machine, prepared may have lost what followed it
   });
 });
 
+test("a refusal holds while its process lives, though the disk does not take it, and is given again after that", (context) => {
+  const directory = folder(context);
+  opened(directory, (journal) => {
+    journal.write("a", 2, "prepared");
+    const write = context.mock.method(fs, "writeSync", () => {
+      throw new Error("the disk is full");
+    });
+    syncBuiltinESMExports();
+    context.after(() => {
+      write.mock.restore();
+      syncBuiltinESMExports();
+    });
+    journal.refuse("a", 2);
+    assert.equal(journal.find("a", 2), "refused");
+    // Nothing is on file of this one, so a later process would not know of the promise.
+    failsWith("JOURNAL_UNUSABLE", () => {
+      journal.refuse("b", 2);
+    });
+    assert.equal(journal.find("b", 2), undefined);
+  });
+  opened(directory, (journal) => {
+    assert.equal(journal.find("a", 2), "prepared");
+  });
+});
+
+test("a journal's file is closed when it is synced no more, and its number is nobody else's until then", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const sync = context.mock.method(fs, "fdatasync", (_fd: number, done: () => void) => {
+    synced = done;
+  });
+  const closing = context.mock.method(fs, "closeSync");
+  let synced: () => void = () => undefined;
+  syncBuiltinESMExports();
+  context.after(() => {
+    sync.mock.restore();
+    closing.mock.restore();
+    syncBuiltinESMExports();
+  });
+  opened(folder(context), (journal) => {
+    journal.write("a", 2, "running");
+    context.mock.timers.tick(1000);
+  });
+  assert.equal(closing.mock.callCount(), 0);
+  synced();
+  assert.equal(closing.mock.callCount(), 1);
+});
+
 test("a last line that a crash cut short, at any byte, costs only itself", (context) => {
   const directory = folder(context);
   opened(directory, (journal) => {

@@ -16,6 +16,9 @@ import "../../seed.js";
 const failure: Failure = { code: "SESSION_UNKNOWN" };
 const earlier: Failure = { code: "TOKEN_WRONG" };
 
+const UNKNOWN = { answer: "unknown", problem: null } as const;
+const SILENT = { answer: null, problem: "nobody listens there" } as const;
+
 const EVENTS = {
   welcomed: { type: "welcomed" },
   passEnded: { type: "passEnded", again: false },
@@ -31,10 +34,11 @@ const EVENTS = {
   cancel: { type: "cancel", by: "a person" },
   failed: { type: "failed", failure },
   crashed: { type: "crashed", failure },
-  ownerRunning: { type: "owner", answer: "running" },
-  ownerRefused: { type: "owner", answer: "refused" },
-  ownerLost: { type: "owner", answer: "lost" },
-  unanswered: { type: "unanswered" },
+  ownerRunning: { type: "asked", inquiry: { answer: "running" } },
+  ownerRefused: { type: "asked", inquiry: { answer: "refused" } },
+  ownerLost: { type: "asked", inquiry: { answer: "lost" } },
+  ownerUnknown: { type: "asked", inquiry: { answer: null, doubt: UNKNOWN } },
+  unanswered: { type: "asked", inquiry: { answer: null, doubt: SILENT } },
 } as const satisfies Record<string, SourceEvent>;
 type EventName = keyof typeof EVENTS;
 
@@ -50,7 +54,7 @@ const PHASES = {
   inDoubt: { name: "inDoubt", cause: earlier },
   draining: { name: "draining" },
   observing: { name: "observing" },
-  ended: { name: "ended", outcome: "failed", cause: earlier },
+  ended: { name: "ended", outcome: "failed", cause: earlier, doubt: null },
 } as const satisfies Record<string, SourcePhase>;
 type PhaseName = keyof typeof PHASES;
 
@@ -116,8 +120,9 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
   inDoubt: {
     ownerRunning: "ended stranded TOKEN_WRONG: report close",
     ownerRefused: "keeping failed TOKEN_WRONG: keepGuest",
-    ownerLost: "ended inDoubt TOKEN_WRONG: report close",
-    unanswered: "ended inDoubt TOKEN_WRONG: report close",
+    ownerLost: "ended inDoubt TOKEN_WRONG lost: report close",
+    ownerUnknown: "ended inDoubt TOKEN_WRONG unknown: report close",
+    unanswered: "ended inDoubt TOKEN_WRONG nobody: report close",
   },
   draining: {
     complete: "observing: release",
@@ -134,7 +139,8 @@ const TABLE: Record<PhaseName, Partial<Record<EventName, string>>> = {
 function step(phase: SourcePhase, event: SourceEvent): string {
   const [next, effects] = advance(phase, event);
   const end = "outcome" in next ? ` ${next.outcome}${next.cause ? ` ${next.cause.code}` : ""}` : "";
-  return [`${next.name}${end}:`, ...effects.map(({ type }) => type)].join(" ");
+  const doubt = "doubt" in next && next.doubt ? ` ${next.doubt.answer ?? "nobody"}` : "";
+  return [`${next.name}${end}${doubt}:`, ...effects.map(({ type }) => type)].join(" ");
 }
 
 for (const [phaseName, phase] of Object.entries(PHASES)) {
@@ -230,8 +236,20 @@ test("every phase of a source has a place on the wire, a stage and a sentence", 
     ["observing", "observing", null],
     ["ended", "observing", null],
   ]);
-  const ends = OUTCOMES.map((outcome): SourcePhase => ({ name: "ended", outcome, cause: failure }));
+  const ends = OUTCOMES.map((outcome): SourcePhase => {
+    return { name: "ended", outcome, cause: failure, doubt: null };
+  });
   const sentences = [...Object.values(PHASES), ...ends].map(tell);
   assert.ok(sentences.every((text) => text.length > 10));
   assert.equal(new Set(ends.map(tell)).size, OUTCOMES.length);
+});
+
+test("a person is told what the destination said of a guest in doubt, or why it said nothing", () => {
+  const told = [{ answer: "lost", problem: null } as const, UNKNOWN, SILENT].map((doubt) =>
+    tell({ name: "ended", outcome: "inDoubt", cause: failure, doubt }),
+  );
+  assert.match(told[0]!, /ran on the destination, and that process is gone/);
+  assert.match(told[1]!, /never was ready for the guest/);
+  assert.match(told[2]!, /nobody could say .* \(nobody listens there\)/);
+  for (const text of told) assert.match(text, /you (may )?resume it/);
 });
