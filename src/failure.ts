@@ -38,6 +38,7 @@ export type Failure =
     }
   | { readonly code: "JOURNAL_UNUSABLE"; readonly path: string; readonly cause: string }
   | { readonly code: "JOURNAL_IN_USE"; readonly path: string }
+  | { readonly code: "THREADS_SHORT"; readonly cause: string }
   | { readonly code: "THREAD_DIED"; readonly thread: string; readonly cause: string }
   | { readonly code: "UNSUPPORTED_NODE"; readonly detail: string }
   // Guests
@@ -158,6 +159,8 @@ export function describe(failure: Failure): string {
       return `the ownership journal ${failure.path} cannot be used: ${failure.cause}; give another --state-dir`;
     case "JOURNAL_IN_USE":
       return `another host is using the ownership journal ${failure.path}; end that host, or give this one another --listen address or --state-dir`;
+    case "THREADS_SHORT":
+      return `the system starts no more threads for this host: ${failure.cause}; raise its limit of processes, or end guests that need not be here`;
     case "THREAD_DIED":
       return `the ${failure.thread} thread ended unexpectedly: ${failure.cause}; see whether memory ran out, and the log for more`;
     case "UNSUPPORTED_NODE":

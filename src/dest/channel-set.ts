@@ -1,7 +1,7 @@
 import type { Worker } from "node:worker_threads";
 import { type Failure, MigrationError } from "../failure.js";
 import type { RamHandle } from "../memory/ram.js";
-import { startThread } from "../platform/spare-threads.js";
+import { allOrNone, startThread } from "../platform/spare-threads.js";
 import { bulkChannels, faultLines, URGENT } from "../protocol/channel-names.js";
 import { FaultLines } from "../transport/fault-lines.js";
 import type { ArrivalTablesHandle } from "./arrival-tables.js";
@@ -18,7 +18,7 @@ export interface ChannelListener {
 
 /**
  * The data connections of one incoming migration: channels, each in its thread, and a fault line for each vCPU. The
- * threads start at once, so that they are there when the source connects.
+ * threads start at once, so that they are there when the source connects; or all of it throws THREADS_SHORT.
  */
 export class ChannelSet {
   private readonly threads: ReadonlyMap<string, Worker>;
@@ -35,7 +35,8 @@ export class ChannelSet {
   ) {
     const bulk = bulkChannels(bulkCount).map((channel, bulkIndex) => ({ channel, bulkIndex }));
     const channels = [...bulk, { channel: URGENT, bulkIndex: null }];
-    this.threads = new Map(channels.map((its) => [its.channel, this.start(its)]));
+    const threads = allOrNone(channels.map((its) => () => this.start(its)));
+    this.threads = new Map(channels.map(({ channel }, at) => [channel, threads[at]!]));
     this.faultLines = new FaultLines(vcpuCount);
     this.lineNames = faultLines(vcpuCount);
   }

@@ -66,10 +66,6 @@ export class Incoming {
     private readonly host: IncomingHost,
   ) {
     this.tables = ArrivalTables.create(ram.pageCount, hello.channels, hello.checksums);
-    this.progressTimer = setInterval(() => {
-      this.tick();
-    }, PROGRESS_INTERVAL_MS);
-    this.progressTimer.unref();
     this.channels = new ChannelSet(
       hello.channels,
       spec.vcpuCount,
@@ -82,6 +78,10 @@ export class Incoming {
         },
       },
     );
+    this.progressTimer = setInterval(() => {
+      this.tick();
+    }, PROGRESS_INTERVAL_MS);
+    this.progressTimer.unref();
     control.attend({
       phase: () => wirePhase(this.phase),
       message: (message) => {
@@ -103,6 +103,11 @@ export class Incoming {
 
   get generation(): number {
     return this.hello.generation;
+  }
+
+  /** Of the guest's memory, what has not come. Pages that are zero never do, and need none. */
+  get missingBytes(): number {
+    return Math.max(0, this.ram.byteLength - this.tables.counters.read("bytes"));
   }
 
   /** Throws CHANNEL_UNKNOWN or CHANNEL_TAKEN. */

@@ -4,7 +4,7 @@ import type { Worker } from "node:worker_threads";
 import { type Failure, MigrationError } from "../failure.js";
 import type { GuestRam } from "../memory/ram.js";
 import { GUEST_WORDS, QUIESCENT, VCPU_WORDS, vcpuWords } from "../memory/words.js";
-import { startThread } from "../platform/spare-threads.js";
+import { allOrNone, startThread } from "../platform/spare-threads.js";
 import type { GuestOptions } from "./program.js";
 import type { FaultTables, VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 import { WordTotal } from "./word-total.js";
@@ -62,7 +62,7 @@ export class Guest {
     faults: FaultTables | null,
     private readonly failed: (failure: Failure) => void,
   ) {
-    this.vcpus = Array.from({ length: spec.vcpuCount }, (_, vcpu) => {
+    const starts = Array.from({ length: spec.vcpuCount }, (_, vcpu) => () => {
       const seat: VcpuSeat = {
         ram: ram.handle,
         vcpu,
@@ -76,6 +76,7 @@ export class Guest {
         this.lose(vcpu, failure);
       });
     });
+    this.vcpus = allOrNone(starts);
     this.operationTotal = new WordTotal(ram.words, spec.vcpuCount, "OPERATIONS");
     this.blockedUs = new WordTotal(ram.words, spec.vcpuCount, "BLOCKED_US");
   }
@@ -83,7 +84,7 @@ export class Guest {
   /**
    * Starts the threads and resolves when each has loaded the program. `failed` hears of the first vCPU of
    * the guest that throws or dies after that. A guest that is to arrive needs `faults`.
-   * Rejects with what `loadProgram` throws, or GUEST_SETTING.
+   * Rejects with what `loadProgram` throws, GUEST_SETTING or THREADS_SHORT.
    */
   static async create(
     spec: GuestSpec,

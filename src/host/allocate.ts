@@ -3,9 +3,12 @@ import type { GuestSpec } from "../guest/guest.js";
 import { GuestRam } from "../memory/ram.js";
 import { adviseHugePages } from "../platform/huge-pages.js";
 
-/** Throws MEMORY_SHORT where this machine has not that much to give now. */
-export function assertMemory(wantedBytes: number): void {
-  const availableBytes = process.availableMemory();
+/**
+ * Throws MEMORY_SHORT where this machine has not that much to give now. Of what it has, `promisedBytes` are others': memory is
+ * taken when it is first written, so guests on their way here have not taken all of theirs.
+ */
+export function assertMemory(wantedBytes: number, promisedBytes: number): void {
+  const availableBytes = Math.max(0, process.availableMemory() - promisedBytes);
   if (availableBytes >= wantedBytes) return;
   throw new MigrationError({ code: "MEMORY_SHORT", wantedBytes, availableBytes });
 }

@@ -69,6 +69,13 @@ export class Arrivals {
     for (const incoming of this.incoming.values()) incoming.abandon(failure);
   }
 
+  /** Memory that guests on their way here are still to take. */
+  get promisedBytes(): number {
+    return this.arriving()
+      .filter(({ phase }) => phase.name !== "observing")
+      .reduce((sum, { missingBytes }) => sum + missingBytes, 0);
+  }
+
   private checkToken(token: string | null): void {
     if (isTokenRight(this.context.token, token)) return;
     throw new MigrationError({ code: "TOKEN_WRONG" });
@@ -116,7 +123,7 @@ export class Arrivals {
         generation: here?.generation ?? generation,
       });
     }
-    assertMemory(ramBytes);
+    assertMemory(ramBytes, this.promisedBytes);
   }
 
   /** A guest that was left without some of its pages stays; it arrives no more. */

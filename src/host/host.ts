@@ -123,6 +123,7 @@ export class Host implements HostService, AsyncDisposable {
       vcpuCount: request.vcpuCount,
     };
     checkGeometry(spec);
+    assertMemory(spec.ramBytes, this.arrivals.promisedBytes);
     const guest = await Guest.create(spec, allocate(spec), (it) => {
       // Until it is entered below, `boot` or `start` rejects with it.
       if (context.residents.has(spec.guestId)) context.guestFailed(spec.guestId, it);
@@ -249,5 +250,4 @@ function checkGeometry({ ramBytes, vcpuCount }: GuestSpec): void {
     const detail = `--vcpus must be a whole number from 1 to ${String(MAX_VCPUS)}`;
     throw new MigrationError({ code: "USAGE", detail });
   }
-  assertMemory(ramBytes);
 }

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { parentPort, type MessagePort, Worker, workerData } from "node:worker_threads";
+import { failureOf, MigrationError } from "../failure.js";
 import { goThrough, type Steps } from "./steps.js";
 
 interface Spare {
@@ -14,12 +15,13 @@ const spares = new Map<string, Spare[]>();
 /**
  * Starts threads until `count` of them wait for work at `entry`, an ES module. A thread of Node.js takes some
  * 50 ms of a core to start: whoever knows that threads will be wanted has that behind it when they are. A spare
- * takes about 9 MiB, and does not keep the process alive.
+ * takes about 9 MiB, and does not keep the process alive. Where the system starts no more, there are fewer.
  */
 export function keepSpares(entry: URL, count: number): void {
   const waiting = sparesOf(entry);
   while (waiting.length < count) {
-    const worker = newWorker(entry, { waits: true });
+    const worker = tryToStart(entry);
+    if (worker === undefined) return;
     worker.unref();
     const forget = () => {
       const at = waiting.findIndex((spare) => spare.worker === worker);
@@ -43,11 +45,25 @@ export async function dropSpares(entry: URL): Promise<void> {
   );
 }
 
-/** A thread that runs `entry` from this seat on: a spare one if there is any. */
+/** A thread that runs `entry` from this seat on: a spare one if there is any. Throws THREADS_SHORT. */
 export function startThread(entry: URL, seat: object): Worker {
   const worker = takeSpare(entry) ?? newWorker(entry, { waits: false });
   worker.postMessage(seat);
   return worker;
+}
+
+/** What each of `starts` starts, or nothing: what ran already when one of them threw is ended. */
+export function allOrNone<Thread extends { terminate(): Promise<unknown> }>(
+  starts: readonly (() => Thread)[],
+): Thread[] {
+  const started: Thread[] = [];
+  try {
+    for (const start of starts) started.push(start());
+    return started;
+  } catch (error) {
+    for (const thread of started) void thread.terminate();
+    throw error;
+  }
 }
 
 /**
@@ -71,9 +87,24 @@ interface Start {
 }
 
 function newWorker(entry: URL, start: Start): Worker {
-  // Threads are given descriptors that others have opened, and Node.js would warn where one closes such a descriptor. So it
-  // does not close what a guest's module leaves open, either.
-  return new Worker(entry, { workerData: start, trackUnmanagedFds: false });
+  try {
+    // Threads are given descriptors that others have opened, and Node.js would warn where one closes such a descriptor. So it
+    // does not close what a guest's module leaves open, either.
+    return new Worker(entry, { workerData: start, trackUnmanagedFds: false });
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error);
+    throw new MigrationError({ code: "THREADS_SHORT", cause }, { cause: error });
+  }
+}
+
+/** A spare, which nobody misses where there is none. */
+function tryToStart(entry: URL): Worker | undefined {
+  try {
+    return newWorker(entry, { waits: true });
+  } catch (error) {
+    failureOf(error);
+    return undefined;
+  }
 }
 
 function takeSpare(entry: URL): Worker | undefined {

@@ -1,6 +1,6 @@
 import type { Worker } from "node:worker_threads";
 import { type Failure, failureOf, MigrationError } from "../failure.js";
-import { startThread } from "../platform/spare-threads.js";
+import { allOrNone, startThread } from "../platform/spare-threads.js";
 import { bulkChannels, faultLines, URGENT } from "../protocol/channel-names.js";
 import { decodeMessage } from "../protocol/codec.js";
 import type { Frame } from "../protocol/frame.js";
@@ -94,7 +94,7 @@ function refusal(frame: Frame): Failure {
 
 /**
  * The data connections of one outgoing migration, each in its thread. The threads start at once, so that they
- * are there when the destination has memory for the guest, and `connect` finds them.
+ * are there when the destination has memory for the guest, and `connect` finds them; or all of it throws THREADS_SHORT.
  */
 export class ChannelPool {
   private readonly bulk: readonly ChannelThread[];
@@ -119,8 +119,11 @@ export class ChannelPool {
       const connections = [requestFor(channel), ...lines.map(requestFor)] as const;
       return new ChannelThread({ ...seat, bulkCount, channel, connections }, listener);
     };
-    this.bulk = bulkChannels(bulkCount).map((channel) => thread(channel, []));
-    this.urgent = thread(URGENT, faultLines(vcpuCount));
+    const urgent = () => thread(URGENT, faultLines(vcpuCount));
+    const bulk = bulkChannels(bulkCount).map((channel) => () => thread(channel, []));
+    const [first, ...others] = allOrNone([urgent, ...bulk]);
+    this.urgent = first!;
+    this.bulk = others;
   }
 
   /** Connects every channel. Rejects as `attach` does, or with PEER_FAILED. */

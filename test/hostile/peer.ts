@@ -24,7 +24,7 @@ import { PROTOCOL_VERSION } from "../../src/protocol/version.js";
 import type { Address } from "../../src/transport/address.js";
 import { DEADLINE_MS } from "../process/daemon.js";
 
-const RAM_BYTES = 64 * 1024;
+export const RAM_BYTES = 64 * 1024;
 export const PAGE_COUNT = RAM_BYTES / 4096;
 
 /** Something that others wait for, but not for ever. */

@@ -10,8 +10,9 @@ import { MAX_GREETING_BYTES } from "../../src/protocol/limits.js";
 import { MESSAGES } from "../../src/protocol/messages.js";
 import { inRepository } from "../repository.js";
 import { Daemon, freshFile } from "../process/daemon.js";
+import { memoryOf } from "../process/preload.js";
 import { assertUnharmed, complaintAbout } from "./besieged.js";
-import { helloBody, HostileSource, moduleAt, Peer } from "./peer.js";
+import { helloBody, HostileSource, moduleAt, Peer, RAM_BYTES } from "./peer.js";
 
 /** Connections whose first words are wrong, against one destination that goes on serving. */
 let host: Daemon;
@@ -172,9 +173,8 @@ test("dest tells who it refuses why", async () => {
 });
 
 test("dest refuses a guest that this machine has no memory for", async () => {
-  const poor = "data:text/javascript,process.availableMemory = () => 2 ** 20";
   await using small = await Daemon.start(["dest", "--listen", "127.0.0.1:0"], {
-    nodeOptions: ["--import", poor],
+    nodeOptions: memoryOf(2 ** 20),
   });
   const complaint = await complaintAbout(small, "MEMORY_SHORT", async () => {
     using peer = await Peer.connect(small.target);
@@ -185,6 +185,23 @@ test("dest refuses a guest that this machine has no memory for", async () => {
   using source = await HostileSource.greet(small.target);
   source.control.say("cancel", { by: "the test" });
   await source.control.hungUp();
+});
+
+test("dest does not promise the same memory to two guests", async () => {
+  await using small = await Daemon.start(["dest", "--listen", "127.0.0.1:0"], {
+    nodeOptions: memoryOf(RAM_BYTES * 1.5),
+  });
+  using first = await HostileSource.greet(small.target);
+  const complaint = await complaintAbout(small, "MEMORY_SHORT", async () => {
+    using peer = await Peer.connect(small.target);
+    peer.say("hello", helloBody());
+    await peer.hungUp();
+  });
+  assert.match(complaint.text, /needs 64(\.0)? KiB and this host has 32(\.0)? KiB/);
+  first.control.say("cancel", { by: "the test" });
+  await first.control.hungUp();
+  using second = await HostileSource.greet(small.target);
+  second.control.say("cancel", { by: "the test" });
 });
 
 test("dest receives at most four guests at once, and more when one has gone", async () => {

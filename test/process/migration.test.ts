@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, unlinkSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { decodeMessage } from "../../src/protocol/codec.js";
 import type { MessageBody } from "../../src/protocol/messages.js";
@@ -7,7 +7,7 @@ import { noLocks } from "../locks.js";
 import { inRepository } from "../repository.js";
 import { Daemon, freshFile, freshFolder, Tristage } from "./daemon.js";
 import { guestModule } from "./modules.js";
-import { preload } from "./preload.js";
+import { noThreadsWhile, preload } from "./preload.js";
 import { Proxy } from "./proxy.js";
 import { assertUnmoved } from "./same-guest.js";
 
@@ -503,6 +503,39 @@ for (const [what, module] of [
     assert.doesNotMatch(source.stderr, /this is a bug/);
   });
 }
+
+// Threads for a guest with one vCPU and one channel wait already.
+for (const [threads, guestWords, channels] of [
+  ["channels", [], 4],
+  ["vCPUs", ["--vcpus", "4"], 1],
+] as const) {
+  test(`a destination that can start no threads for ${threads} refuses the guest, and serves on`, async () => {
+    const path = freshFolder();
+    const nodeOptions = noThreadsWhile(path);
+    await using dest = await Daemon.start(["dest", ...LISTEN], { nodeOptions });
+    await using source = await Daemon.source("idle", ...MEMORY, ...guestWords);
+    writeFileSync(path, "");
+    const refused = await source.move(dest, { channels });
+    assert.equal(refused.outcome, "failed");
+    assert.match(refused.failure?.text ?? "", /starts no more threads/);
+    assert.equal((await dest.event("error")).code, "THREADS_SHORT");
+    unlinkSync(path);
+    assert.equal((await source.move(dest, { channels })).outcome, "completed");
+  });
+}
+
+test("a source that can start no threads keeps the guest, and may try again", async () => {
+  const path = freshFolder();
+  const words = ["source", "--guest", "idle", ...MEMORY];
+  await using source = await Daemon.start(words, { nodeOptions: noThreadsWhile(path) });
+  await source.event("guest", ({ state }) => state === "running");
+  await using dest = await Daemon.dest();
+  writeFileSync(path, "");
+  await assert.rejects(source.migrate(dest, { channels: 4 }), { code: "THREADS_SHORT" });
+  assert.equal((await source.guest()).state, "running");
+  unlinkSync(path);
+  assert.equal((await source.move(dest, { channels: 4 })).outcome, "completed");
+});
 
 test("a port that is in use is refused with a sentence that says so", async () => {
   await using first = await Daemon.dest();

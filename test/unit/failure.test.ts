@@ -44,6 +44,7 @@ const SAMPLES: { readonly [Code in FailureCode]: Omit<Extract<Failure, { code: C
     GUEST_SETTING: { guest: "kv", text: "TEXT" },
     GUEST_NOT_HERE: { guestId: "g1" },
     CANNOT_ACCEPT: { address: "127.0.0.1:7000", cause: "accept EMFILE" },
+    THREADS_SHORT: { cause: "ERR_WORKER_INIT_FAILED" },
     MIGRATION_UNKNOWN: { migrationId: "m1" },
     GUEST_BUSY: { guestId: "g1", state: "paused" },
     GUEST_OWNED_HERE: { guestId: "g1", generation: 3 },

@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { on } from "node:events";
 import { test } from "node:test";
 import type { Worker } from "node:worker_threads";
-import { dropSpares, keepSpares, startThread } from "../../../src/platform/spare-threads.js";
+import {
+  allOrNone,
+  dropSpares,
+  keepSpares,
+  startThread,
+} from "../../../src/platform/spare-threads.js";
 
 /** Sends back its seat, and each message. */
 const ECHO = new URL("echo-worker.js", import.meta.url);
@@ -53,6 +58,21 @@ test("dropped spares are not handed out, and those that were taken run on", asyn
   assert.deepEqual(await before, [{ seat: "before" }]);
   assert.deepEqual(await after, [{ seat: "after" }]);
   await Promise.all([taken.terminate(), fresh.terminate()]);
+});
+
+test("of threads that are started together none is left when one of them cannot be", () => {
+  const ended: number[] = [];
+  const thread = (id: number) => () => {
+    if (id === 3) throw new Error("no more");
+    return { id, terminate: () => Promise.resolve(ended.push(id)) };
+  };
+  assert.throws(() => allOrNone([1, 2, 3, 4].map(thread)), /no more/);
+  assert.deepEqual(ended, [1, 2]);
+  assert.deepEqual(
+    allOrNone([4, 5].map(thread)).map(({ id }) => id),
+    [4, 5],
+  );
+  assert.deepEqual(ended, [1, 2]);
 });
 
 test("a spare rehearses until it gets its seat, and no other thread does", async (t) => {
