@@ -4,6 +4,7 @@ import { type Failure, failureOf } from "../failure.js";
 import { Guest, type GuestSpec } from "../guest/guest.js";
 import { BIN_MS, type ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
 import type { GuestRam } from "../memory/ram.js";
+import { REPORT_TIMEOUT_MS } from "../protocol/limits.js";
 import { type Message, type MessageBody, peerFailure } from "../protocol/messages.js";
 import type { StageProgress } from "../protocol/progress.js";
 import type { Report } from "../protocol/report.js";
@@ -57,6 +58,8 @@ export class Incoming {
   private publisher: Publisher | undefined;
   private dirtyPages = 0;
   private readonly progressTimer: NodeJS.Timeout;
+  /** The report is not awaited for longer: the guest is whole without it. */
+  private patience: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly hello: MessageBody<"hello">,
@@ -326,6 +329,12 @@ export class Incoming {
     });
     const timer = setTimeout(() => {
       this.sendSummary();
+      this.patience = setTimeout(() => {
+        const awaited = "the report";
+        const waitedMs = REPORT_TIMEOUT_MS;
+        this.happen({ type: "failed", failure: { code: "PEER_STALLED", awaited, waitedMs } });
+      }, REPORT_TIMEOUT_MS);
+      this.patience.unref();
     }, OBSERVE_MS);
     timer.unref();
   }
@@ -357,6 +366,7 @@ export class Incoming {
 
   private close(failure: Failure | null): void {
     clearInterval(this.progressTimer);
+    clearTimeout(this.patience);
     const closed = failure === null ? this.control.close() : this.control.fail(failure);
     // The channels last: a channel that breaks before its reason is known would be taken for the reason.
     void closed.then(() => this.closeChannels());

@@ -58,6 +58,17 @@ export const PROBE_TIMEOUT_MS = 5_000;
 export const GREETING_TIMEOUT_MS = 10_000;
 
 /**
+ * A destination that answers pings, and for so long takes nothing of what it was given before the handover, is given up: the guest stays.
+ * As long as one that answers no pings.
+ */
+export const STALL_TIMEOUT_MS = 10_000;
+
+/**
+ * What is left of a migration when every page is there are two reports: a peer that owes one for so long is not waited for.
+ */
+export const REPORT_TIMEOUT_MS = 10_000;
+
+/**
  * A destination has this long to say that it runs a guest that was handed over. The guest stands still meanwhile; then
  * the source is in doubt, and asks.
  */

@@ -57,7 +57,7 @@ async function askOnce(
       };
       const stalled = {
         code: "PEER_STALLED",
-        awaited: "owner",
+        awaited: "to say who owns the guest",
         waitedMs: ANSWER_TIMEOUT_MS,
       } as const;
       const timer = setTimeout(settle, ANSWER_TIMEOUT_MS, stalled);

@@ -172,6 +172,7 @@ export class Channel {
   private endPass([pass = 0]: readonly number[]): void {
     if (pass !== this.barrier) throw malformed("barrier passed", "it answers no barrier of ours");
     this.barrier = undefined;
+    this.tables.counters.add("takenIn", 1);
     this.report({ type: "done" });
   }
 

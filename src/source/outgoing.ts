@@ -2,7 +2,7 @@ import { type Failure, failureOf } from "../failure.js";
 import type { Guest, Stand } from "../guest/guest.js";
 import type { ThroughputRecorder } from "../guest/throughput.js";
 import type { PageBitmap } from "../memory/bitmap.js";
-import { RUNNING_TIMEOUT_MS } from "../protocol/limits.js";
+import { REPORT_TIMEOUT_MS, RUNNING_TIMEOUT_MS, STALL_TIMEOUT_MS } from "../protocol/limits.js";
 import { type Message, peerFailure } from "../protocol/messages.js";
 import { connect } from "../transport/connect.js";
 import { ControlConnection } from "../transport/control-connection.js";
@@ -25,6 +25,7 @@ import {
   wirePhase,
 } from "./phase.js";
 import { RateLimit } from "./rate-limit.js";
+import { StallGuard } from "./stall-guard.js";
 
 const PROGRESS_INTERVAL_MS = 200;
 /** Pages that go before any that a vCPU asks for: on a slow link that one waits behind them. */
@@ -39,12 +40,14 @@ export class Outgoing {
   private readonly measured: Measurements;
   private control: ControlConnection | undefined;
   private readonly pool: ChannelPool;
+  private readonly stallGuard: StallGuard;
   private readonly copier: Copier;
   private dirty: PageBitmap | undefined;
   private pausing: Promise<void> = Promise.resolve();
   private paused: Stand | undefined;
   private states: readonly Uint8Array<ArrayBuffer>[] = [];
-  private runningTimer: NodeJS.Timeout | undefined;
+  /** What is awaited now is not awaited for longer. */
+  private patience: NodeJS.Timeout | undefined;
   private progressTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -59,6 +62,7 @@ export class Outgoing {
     this.tables = MigrationTables.create(pageCount, RateLimit.createState());
     this.dirtySet = new DirtySet(guest.ram, this.tables);
     this.pool = this.createPool();
+    this.stallGuard = new StallGuard(this.tables.counters, host.clock);
     this.measured = new Measurements(host.clock.nowMs(), guest, throughput, this.tables);
     this.copier = new Copier({
       policy: options.policy,
@@ -128,6 +132,7 @@ export class Outgoing {
         this.happen({ type: "welcomed" });
         break;
       case "prepared":
+        this.stallGuard.taken();
         this.happen({ type: "prepared" });
         break;
       case "running": {
@@ -186,10 +191,11 @@ export class Outgoing {
         void this.keepGuest();
         break;
       case "push":
-        clearTimeout(this.runningTimer);
+        clearTimeout(this.patience);
         this.push();
         break;
       case "release":
+        this.awaitNextPhase("observing", "to say what the guest experienced", REPORT_TIMEOUT_MS);
         void this.host.release();
         break;
       case "ask":
@@ -235,10 +241,13 @@ export class Outgoing {
   /** Stage one. The destination starts its vCPU threads meanwhile. */
   private async copy(): Promise<void> {
     this.control?.send("prepare", {});
+    this.stallGuard.given();
     this.progressTimer = setInterval(() => {
       this.tick();
     }, PROGRESS_INTERVAL_MS);
+    this.stallGuard.given();
     await this.pool.connect();
+    this.stallGuard.taken();
     this.measured.note({ passStartMs: this.host.clock.nowMs() });
     await this.pass();
   }
@@ -290,15 +299,18 @@ export class Outgoing {
     if (ahead.length > 0) this.pool.sendAhead(ahead);
     this.measured.dirtyPages = dirty.count();
     this.dirty = dirty;
-    this.runningTimer = setTimeout(() => {
-      if (this.phase.name !== "switchingOver") return;
-      const failure = {
-        code: "PEER_STALLED",
-        awaited: "running",
-        waitedMs: RUNNING_TIMEOUT_MS,
-      } as const;
-      this.happen({ type: "failed", failure });
-    }, RUNNING_TIMEOUT_MS);
+    this.awaitNextPhase("switchingOver", "to say that the guest runs", RUNNING_TIMEOUT_MS);
+  }
+
+  /** Gives the destination up that leaves the migration in that phase for so long. */
+  private awaitNextPhase(phase: SourcePhase["name"], awaited: string, patienceMs: number): void {
+    this.patience = setTimeout(() => {
+      if (this.phase.name === phase) this.giveUp(awaited, patienceMs);
+    }, patienceMs);
+  }
+
+  private giveUp(awaited: string, waitedMs: number): void {
+    this.happen({ type: "failed", failure: { code: "PEER_STALLED", awaited, waitedMs } });
   }
 
   /**
@@ -335,6 +347,11 @@ export class Outgoing {
   private tick(): void {
     const stage = stageOf(this.phase);
     if (stage !== null) this.host.progressed(this.measured.progress(stage, this.copier));
+    const waitedMs = this.stallGuard.stalledMs();
+    const { name } = this.phase;
+    const isWaiting = name === "copying" || name === "sendingRest";
+    if (!isWaiting || waitedMs <= STALL_TIMEOUT_MS) return;
+    this.giveUp("to take pages, and to be prepared for the guest", waitedMs);
   }
 
   private report(): void {
@@ -349,7 +366,7 @@ export class Outgoing {
 
   private close(cause: Failure | null): void {
     clearInterval(this.progressTimer);
-    clearTimeout(this.runningTimer);
+    clearTimeout(this.patience);
     // The channels last: a channel that breaks before its reason is known would be taken for the reason.
     void this.closeControl(cause).then(() => this.pool.close());
   }

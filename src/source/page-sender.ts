@@ -115,6 +115,7 @@ export class PageSender {
     const front = table.bytes(purpose, pass, this.nextSequence());
     const frameBytes = front.byteLength + table.dataPages * PAGE_BYTES;
     this.waitingBytes += frameBytes;
+    this.tables.counters.add("handedOut", frameBytes);
     const left = () => {
       this.left(frameBytes);
     };
@@ -160,6 +161,7 @@ export class PageSender {
 
   /** Ends a pass on this connection: nothing sent later overtakes what was sent before. */
   barrier(pass: number): void {
+    this.tables.counters.add("handedOut", 1);
     this.socket.write(encodeWords(FRAME_TYPES.BARRIER, this.nextSequence(), [pass]));
   }
 
@@ -177,6 +179,7 @@ export class PageSender {
 
   private left(frameBytes: number): void {
     this.waitingBytes -= frameBytes;
+    this.tables.counters.add("takenIn", frameBytes);
     this.wake?.();
     this.wake = undefined;
   }

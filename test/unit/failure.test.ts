@@ -23,7 +23,7 @@ const SAMPLES: { readonly [Code in FailureCode]: Omit<Extract<Failure, { code: C
     CANNOT_CONNECT: { address: "host:1", cause: "CAUSE" },
     CONNECTION_LOST: { connection: "control", cause: "CAUSE" },
     PEER_SILENT: { connection: "control", silentMs: 10_000 },
-    PEER_STALLED: { awaited: "running", waitedMs: 10_000 },
+    PEER_STALLED: { awaited: "to say that the guest runs", waitedMs: 10_000 },
     PEER_FAILED: { peerCode: "WHATEVER", text: "TEXT" },
     CANNOT_LISTEN: { address: "host:1", cause: "CAUSE" },
     LISTENS_OPENLY: { address: "host:1" },

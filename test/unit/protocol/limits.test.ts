@@ -101,6 +101,8 @@ const CHECKS: Readonly<Record<keyof typeof limits, Check | undefined>> = {
   GREETING_TIMEOUT_MS: undefined,
   // Kept by the source, whatever the destination says.
   RUNNING_TIMEOUT_MS: undefined,
+  STALL_TIMEOUT_MS: undefined,
+  REPORT_TIMEOUT_MS: undefined,
 };
 
 for (const [name, check] of Object.entries(CHECKS)) {
