@@ -40,7 +40,7 @@ export class HostSession {
     const stateDirectory = state.path;
     const shared = { token, insecure, logger };
     const asking = askMs === undefined ? {} : { askMs };
-    const host = await Host.open({ listen, control, stateDirectory, ...asking, ...shared });
+    const host = await Host.open({ listen, stateDirectory, ...asking, ...shared });
     try {
       const endpoint = await openControlEndpoint(host, { address: control, ...shared });
       const leaveDirectory = await enter(endpoint.address, logger);

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "../clock.js";
 import { type Failure, failureOf } from "../failure.js";
 import { Guest, type GuestSpec } from "../guest/guest.js";
@@ -266,7 +265,7 @@ export class Incoming {
     });
     // What ends a vCPU after that, `loseGuest` hears.
     started.catch(() => undefined);
-    await Promise.race([started, delay(FIRST_OPERATION_PATIENCE_MS, undefined, { ref: false })]);
+    await Promise.race([started, after(FIRST_OPERATION_PATIENCE_MS)]);
     // A migration that is stranded by now may have closed its channels: nothing will come to be published.
     if (this.phase.name === "resuming") this.publisher.start();
     this.happen({ type: "started" });
@@ -378,4 +377,11 @@ export class Incoming {
     await this.publisher?.finish();
     await this.finishIfWhole();
   }
+}
+
+/** Resolves then, unless the process has ended. */
+function after(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
 }

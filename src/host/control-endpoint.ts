@@ -8,6 +8,7 @@ import { ALGORITHM_NAMES } from "../source/algorithms/choice.js";
 import { formatAddress, isLoopback, parseAddress, type Address } from "../transport/address.js";
 import { callerGuard } from "./caller-guard.js";
 import { EventStreams } from "./event-streams.js";
+import type { HostStatus } from "./events.js";
 import { type HostService, MAX_ESTIMATE_MS } from "./service.js";
 
 export interface ControlEndpointOptions {
@@ -127,7 +128,9 @@ function route(
   streams: EventStreams,
   control: () => Address,
 ): void {
-  app.get("/status", () => ({ ...service.status(), control: formatAddress(control()) }));
+  app.get("/status", (): HostStatus => {
+    return { ...service.status(), control: formatAddress(control()) };
+  });
 
   app.get("/events", (_request, reply) => {
     streams.open(reply);

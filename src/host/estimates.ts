@@ -4,7 +4,7 @@ import type { EstimateEvent } from "./events.js";
 import { requirePeer } from "./peer-address.js";
 import type { EstimateRequest } from "./service.js";
 
-export const DEFAULT_MS = 2000;
+export const DEFAULT_ESTIMATE_MS = 2000;
 
 /** Rejects with USAGE, GUEST_NOT_HERE or GUEST_BUSY, or as `probeLink` does. */
 export async function estimateFor(
@@ -18,7 +18,13 @@ export async function estimateFor(
   resident.require("running", "migrating", "paused");
   const link = { to, token, maxBandwidth: request.maxBandwidth };
   const { guest, heat } = resident;
-  const found = await estimate(guest.ram, heat, link, request.durationMs ?? DEFAULT_MS, clock);
+  const found = await estimate(
+    guest.ram,
+    heat,
+    link,
+    request.durationMs ?? DEFAULT_ESTIMATE_MS,
+    clock,
+  );
   const { guestId, name } = guest.spec;
   return { event: "estimate", guestId, guest: name, to: request.to, ...found };
 }

@@ -79,14 +79,19 @@ export interface GuestStatus {
   readonly operationsPerSecond: number;
 }
 
-export interface HostStatus {
+/** What a host knows of itself. */
+export interface HostState {
   readonly host: string;
   readonly version: string;
   readonly pid: number;
   readonly address: string | null;
-  readonly control: string;
   readonly guests: readonly GuestStatus[];
   readonly migrations: readonly (PhaseEvent & { readonly progress: ProgressEvent | null })[];
+}
+
+/** The same as its control endpoint, whose address this is, tells it. */
+export interface HostStatus extends HostState {
+  readonly control: string;
 }
 
 /** The answer to a request for an estimate; never told to those who watch. */

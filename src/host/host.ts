@@ -15,7 +15,7 @@ import { Arrivals } from "./arrivals.js";
 import { HostContext } from "./context.js";
 import { Departures } from "./departures.js";
 import { estimateFor } from "./estimates.js";
-import type { EstimateEvent, GuestDigest, HostEvent, HostStatus } from "./events.js";
+import type { EstimateEvent, GuestDigest, HostEvent, HostState } from "./events.js";
 import { Journal } from "./journal.js";
 import { Resident } from "./resident.js";
 import type { EstimateRequest, HostService, MigrateRequest } from "./service.js";
@@ -33,8 +33,6 @@ const UNGUARDED =
 export interface HostOptions {
   /** Where guests may arrive; null for nowhere. Port 0 takes any free port. */
   readonly listen: Address | null;
-  /** Where the control endpoint is to be; only shown. */
-  readonly control: Address;
   /** Demanded of whoever connects, and presented to other hosts. */
   readonly token: string | null;
   /** Accepts anyone, on any address. */
@@ -64,7 +62,6 @@ export class Host implements HostService, AsyncDisposable {
 
   private constructor(
     private readonly context: HostContext,
-    private readonly control: Address,
     askMs: number,
   ) {
     this.arrivals = new Arrivals(context);
@@ -87,7 +84,7 @@ export class Host implements HostService, AsyncDisposable {
     const journal = Journal.open(options.stateDirectory);
     if (!journal.isLocked) logger.warn({ path: journal.path }, UNGUARDED);
     const context = new HostContext(hostId, monotonicClock, logger, journal, token);
-    const host = new Host(context, options.control, options.askMs ?? ASK_MS);
+    const host = new Host(context, options.askMs ?? ASK_MS);
     try {
       if (listen !== null) await host.listen(listen);
     } catch (error) {
@@ -152,14 +149,13 @@ export class Host implements HostService, AsyncDisposable {
     return { guestId: spec.guestId };
   }
 
-  status(): HostStatus {
+  status(): HostState {
     const { context } = this;
     return {
       host: context.hostId,
       version: RELEASE,
       pid: process.pid,
       address: this.address === null ? null : formatAddress(this.address),
-      control: formatAddress(this.control),
       guests: [...context.residents.values()].map((resident) => resident.status()),
       migrations: [...context.migrations.values()].map(({ phase, progress }) => ({
         ...phase,

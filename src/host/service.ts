@@ -1,6 +1,6 @@
 import type { AlgorithmChoice } from "../source/algorithms/choice.js";
 import type { TuningChoice } from "../source/tuning.js";
-import type { EstimateEvent, GuestDigest, HostEvent, HostStatus } from "./events.js";
+import type { EstimateEvent, GuestDigest, HostEvent, HostState } from "./events.js";
 
 export interface MigrateRequest extends AlgorithmChoice {
   /** HOST:PORT of the destination. */
@@ -34,7 +34,7 @@ export const MAX_ESTIMATE_MS = 60_000;
  * with a `MigrationError`.
  */
 export interface HostService {
-  status(): HostStatus;
+  status(): HostState;
   /** Starts a migration and returns its id; its end comes as a `report` event. */
   migrate(request: MigrateRequest): Promise<{ readonly migrationId: string }>;
   /** Measures a guest and the link to a destination, and predicts; disturbs neither. */

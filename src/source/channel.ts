@@ -36,6 +36,8 @@ export class Channel {
   private readonly isUrgent: boolean;
   /** What a bulk channel does in stage three. */
   private drain: Drain | undefined;
+  /** Pages that came corrupt, and were asked for again here. */
+  private readonly askedAgain = new Set<number>();
   /** The pass whose barrier the destination has still to pass. */
   private barrier: number | undefined;
 
@@ -187,6 +189,7 @@ export class Channel {
       });
     }
     const isNews = this.tables.queued.claim(page);
+    if (again === 1 && !isNews) this.noteAgain(page);
     // A page that is under way already will arrive; only one that arrived corrupt is sent again.
     if (isNews || again === 1) {
       this.sender.add(page, this.seat.tuning.unchanged && again !== 1);
@@ -201,6 +204,12 @@ export class Channel {
     const pages = this.neighbours.of({ page, vcpu, hits });
     // A guest that jumps about has none: then no other thread is woken.
     if (pages.length > 0) this.report({ type: "prepull", pages: Uint32Array.from(pages) });
+  }
+
+  /** A page that came corrupt twice is given up there: who asks on would have us send for ever. */
+  private noteAgain(page: number): void {
+    if (this.askedAgain.has(page)) throw malformed("request", `page ${String(page)} again, twice`);
+    this.askedAgain.add(page);
   }
 
   private credit([bytes = 0]: readonly number[]): void {

@@ -332,6 +332,13 @@ const LATE: readonly (readonly [string, FailureCode, (its: Channels) => unknown]
       bulk.sayWords(FRAME_TYPES.CREDIT, 0x7fff_ffff);
     },
   ],
+  [
+    "asks for a page again and again",
+    "FRAME_MALFORMED",
+    ({ bulk }) => {
+      for (let times = 0; times < 3; times += 1) bulk.sayWords(FRAME_TYPES.REQUEST, 0, 1, 0, 0);
+    },
+  ],
   ["hangs up", "CONNECTION_LOST", ({ control }) => control.socket.end()],
 ];
 

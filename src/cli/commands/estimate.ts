@@ -1,4 +1,4 @@
-import { DEFAULT_MS } from "../../host/estimates.js";
+import { DEFAULT_ESTIMATE_MS } from "../../host/estimates.js";
 import { MAX_ESTIMATE_MS } from "../../host/service.js";
 import { ControlClient } from "../control-client.js";
 import { EXIT } from "../exit-codes.js";
@@ -13,7 +13,7 @@ export const estimate: Command = {
   options: {
     ...ROUTE_OPTIONS,
     "max-bandwidth": valued("Limit that the migration would have, as 1Gbit or 50MB/s"),
-    for: valued(`Time to watch the guest, as 500ms or 10s [${seconds(DEFAULT_MS)}]`),
+    for: valued(`Time to watch the guest, as 500ms or 10s [${seconds(DEFAULT_ESTIMATE_MS)}]`),
     ...TOKEN_OPTION,
     ...JSON_OPTION,
   },
@@ -23,7 +23,7 @@ export const estimate: Command = {
     const request = {
       ...route,
       maxBandwidth: args.rate("max-bandwidth"),
-      durationMs: args.wait("for", MAX_ESTIMATE_MS) ?? DEFAULT_MS,
+      durationMs: args.wait("for", MAX_ESTIMATE_MS) ?? DEFAULT_ESTIMATE_MS,
     };
     const found = await new ControlClient(from, args.token("token-file")).estimate(request);
     const lines = args.flag("json")

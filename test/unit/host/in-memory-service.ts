@@ -4,7 +4,7 @@ import type {
   GuestDigest,
   GuestStatus,
   HostEvent,
-  HostStatus,
+  HostState,
 } from "../../../src/host/events.js";
 import type { EstimateRequest, HostService, MigrateRequest } from "../../../src/host/service.js";
 import { phaseEvent, sampleEstimate, sampleReport } from "../cli/samples.js";
@@ -41,14 +41,13 @@ export class InMemoryService implements HostService {
     for (const listener of this.listeners) listener(event);
   }
 
-  status(): HostStatus {
+  status(): HostState {
     const state = this.paused ? "paused" : "running";
     return {
       host: "h1",
       version: "0.0.0",
       pid: 1,
       address: null,
-      control: "",
       guests: this.guests.map((guest) => ({ ...guest, state })),
       migrations: [],
     };
