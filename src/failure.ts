@@ -138,7 +138,7 @@ export function describe(failure: Failure): string {
     case "PEER_SILENT":
       return `nothing was heard on the ${failure.connection} connection for ${(failure.silentMs / 1000).toFixed(1)} s: the other side hangs or the link is down; see whether that host still answers`;
     case "PEER_STALLED":
-      return `the other side answers pings, but for ${(failure.waitedMs / 1000).toFixed(1)} s nothing has come of what is due from it (${failure.awaited}); see what keeps that host: its memory, its disk or its log may tell`;
+      return `the other side is connected, but has not done for ${(failure.waitedMs / 1000).toFixed(1)} s what is due from it: ${failure.awaited}; see what keeps that host: its memory, its disk or its log may tell`;
     case "PEER_FAILED":
       return `the other side says: ${failure.text}`;
     case "CANNOT_LISTEN":

@@ -87,7 +87,7 @@ function resultOf(report: Report): RunResult {
   const { times, faults, guestOps, pages, throughput } = report;
   return {
     totalMs: times.totalMs,
-    downtimeMs: times.downtimeMs ?? 0,
+    downtimeMs: times.downtimeMs ?? Number.NaN,
     blocktimeMs: faults?.blocktimeMs ?? Number.NaN,
     pages: pages.transferred,
     faults: faults?.count ?? Number.NaN,
@@ -170,6 +170,7 @@ class Pair {
     const isThis = (event: { readonly migrationId: string }) => event.migrationId === migrationId;
     const report = await this.here.until("report", isThis);
     if (report.outcome !== "completed") return report.failure?.text ?? report.outcome;
+    if (report.times.downtimeMs === null) return "nobody saw its first operation end";
     const { guestId, generation } = report;
     await this.there.until(
       "guest",

@@ -97,10 +97,9 @@ export class Vcpu implements VcpuWaits {
       this.operate(this.memory, cpu, allowed);
       const endMs = monotonicClock.nowMs();
       this.noteStart(endMs);
+      slice = nextSlice(slice, allowed, endMs - startMs);
       // Who sleeps writes nothing, and owes nothing for it.
-      const ranMs = endMs - startMs - this.sleptMs;
-      slice = nextSlice(slice, allowed, ranMs);
-      const owedMs = this.throttle.owed(ranMs);
+      const owedMs = this.throttle.owed(endMs - startMs - this.sleptMs);
       if (owedMs > 0) {
         this.sleep(owedMs);
         this.throttle.paid(monotonicClock.nowMs() - endMs);
@@ -154,7 +153,6 @@ export class Vcpu implements VcpuWaits {
   futexWait(words: Int32Array, index: number, expected: number, timeoutMs: number): WaitOutcome {
     const startMs = monotonicClock.nowMs();
     const endMs = startMs + timeoutMs;
-    this.noteStart(startMs);
     this.epoch.quiesce();
     try {
       for (;;) {
@@ -163,6 +161,7 @@ export class Vcpu implements VcpuWaits {
         const sliceMs = Math.max(0, Math.min(leftMs, FUTEX_SLICE_MS));
         const outcome = Atomics.wait(words, index, expected, sliceMs);
         if (outcome !== "timed-out") return outcome;
+        this.noteStart(startMs);
         if (leftMs <= FUTEX_SLICE_MS) return "timed-out";
       }
     } finally {

@@ -58,10 +58,13 @@ export const PROBE_TIMEOUT_MS = 5_000;
 export const GREETING_TIMEOUT_MS = 10_000;
 
 /**
- * A destination that answers pings, and for so long takes nothing of what it was given before the handover, is given up: the guest stays.
- * As long as one that answers no pings.
+ * A destination that is there but for so long does nothing of what is due from it before the handover is given up: the guest stays. As
+ * long as one that answers no pings.
  */
 export const STALL_TIMEOUT_MS = 10_000;
+
+/** To pass the barrier behind what a system holds back for one connection: some megabytes, at 1 Mbit/s. */
+export const BARRIER_TIMEOUT_MS = 60_000;
 
 /**
  * What is left of a migration when every page is there are two reports: a peer that owes one for so long is not waited for.

@@ -1,9 +1,10 @@
+import type net from "node:net";
 import { type Clock, monotonicClock } from "../clock.js";
 import { MigrationError } from "../failure.js";
 import { GuestRam } from "../memory/ram.js";
 import { URGENT } from "../protocol/channel-names.js";
 import { type Frame, malformed } from "../protocol/frame.js";
-import { MAX_TORN_PAGES } from "../protocol/limits.js";
+import { BARRIER_TIMEOUT_MS, MAX_TORN_PAGES, STALL_TIMEOUT_MS } from "../protocol/limits.js";
 import { decodeWords, FIRST_DATA_SEQUENCE, FRAME_TYPES, PURPOSE } from "../protocol/pages.js";
 import type { Attached } from "../transport/attach.js";
 import type {
@@ -38,8 +39,10 @@ export class Channel {
   private drain: Drain | undefined;
   /** Pages that came corrupt, and were asked for again here. */
   private readonly askedAgain = new Set<number>();
-  /** The pass whose barrier the destination has still to pass. */
+  /** The pass whose barrier the destination has still to pass, and since when. */
   private barrier: number | undefined;
+  private barrierMs = 0;
+  private readonly own: net.Socket;
 
   constructor(
     private readonly seat: ChannelSeat,
@@ -67,6 +70,10 @@ export class Channel {
     );
     this.order = new PushOrder(this.tables);
     this.neighbours = new Neighbours(this.tables, this.ram.vcpuCount);
+    this.own = own.socket;
+    this.own.on("timeout", () => {
+      this.becomeIdle();
+    });
     this.listen(own, (frame) => {
       this.take(frame);
     });
@@ -99,9 +106,32 @@ export class Channel {
   private async pass(command: PassCommand): Promise<void> {
     const { seat, ram, tables, sender, clock } = this;
     const limit = new RateLimit(seat.tables.limiter, seat.rates.pass, seat.bulkCount, clock);
+    this.own.setTimeout(STALL_TIMEOUT_MS);
     if (command.type === "round") await new Round(command, ram, tables, sender, limit).run();
     else await new Pass(command, ram, tables, sender, limit, seat.tuning, clock).run();
     this.barrier = command.pass;
+    this.barrierMs = clock.nowMs();
+  }
+
+  /**
+   * Nothing was read or written for a while, not even a part of what is being written. In stage three nobody is given up for that: a
+   * guest that waits for a page is better off than one whose page will never come.
+   */
+  private becomeIdle(): void {
+    const { own, barrierMs, seat, clock } = this;
+    if (this.sender.isWaiting) {
+      this.stall("to read pages", STALL_TIMEOUT_MS);
+      return;
+    }
+    // What the system and the link still hold goes before the barrier, that of other channels too. Else the guest or a limit
+    // keeps pages back.
+    const waitedMs = this.barrier === undefined ? 0 : clock.nowMs() - barrierMs;
+    if (waitedMs > BARRIER_TIMEOUT_MS * seat.bulkCount) this.stall("to pass a barrier", waitedMs);
+    else own.setTimeout(STALL_TIMEOUT_MS);
+  }
+
+  private stall(awaited: string, waitedMs: number): void {
+    this.report({ type: "failed", failure: { code: "PEER_STALLED", awaited, waitedMs } });
   }
 
   /** The urgent channel: the destination takes these as soon as it has taken the guest over. */
@@ -174,7 +204,7 @@ export class Channel {
   private endPass([pass = 0]: readonly number[]): void {
     if (pass !== this.barrier) throw malformed("barrier passed", "it answers no barrier of ours");
     this.barrier = undefined;
-    this.tables.counters.add("takenIn", 1);
+    this.own.setTimeout(0);
     this.report({ type: "done" });
   }
 

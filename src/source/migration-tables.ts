@@ -21,10 +21,6 @@ const COUNTERS = [
   "deferredPages",
   /** Pages that a round left for the next, since the guest had written them again. */
   "skippedPages",
-  /** What the destination was given to take: bytes of page frames, and 1 for whatever else it has to answer. */
-  "handedOut",
-  /** Of that, what has left this host, or was answered. */
-  "takenIn",
   "bulkBytes",
   "urgentBytes",
 ] as const;

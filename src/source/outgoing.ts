@@ -25,7 +25,6 @@ import {
   wirePhase,
 } from "./phase.js";
 import { RateLimit } from "./rate-limit.js";
-import { StallGuard } from "./stall-guard.js";
 
 const PROGRESS_INTERVAL_MS = 200;
 /** Pages that go before any that a vCPU asks for: on a slow link that one waits behind them. */
@@ -40,7 +39,6 @@ export class Outgoing {
   private readonly measured: Measurements;
   private control: ControlConnection | undefined;
   private readonly pool: ChannelPool;
-  private readonly stallGuard: StallGuard;
   private readonly copier: Copier;
   private dirty: PageBitmap | undefined;
   private pausing: Promise<void> = Promise.resolve();
@@ -62,7 +60,6 @@ export class Outgoing {
     this.tables = MigrationTables.create(pageCount, RateLimit.createState());
     this.dirtySet = new DirtySet(guest.ram, this.tables);
     this.pool = this.createPool();
-    this.stallGuard = new StallGuard(this.tables.counters, host.clock);
     this.measured = new Measurements(host.clock.nowMs(), guest, throughput, this.tables);
     this.copier = new Copier({
       policy: options.policy,
@@ -132,7 +129,6 @@ export class Outgoing {
         this.happen({ type: "welcomed" });
         break;
       case "prepared":
-        this.stallGuard.taken();
         this.happen({ type: "prepared" });
         break;
       case "running": {
@@ -166,6 +162,7 @@ export class Outgoing {
     const [next, effects] = advance(this.phase, event);
     const changed = next !== this.phase && next.name !== this.phase.name;
     this.phase = next;
+    if (changed) clearTimeout(this.patience);
     if (changed) this.host.phaseChanged(next);
     for (const effect of effects) this.perform(effect);
   }
@@ -191,11 +188,10 @@ export class Outgoing {
         void this.keepGuest();
         break;
       case "push":
-        clearTimeout(this.patience);
         this.push();
         break;
       case "release":
-        this.awaitNextPhase("observing", "to say what the guest experienced", REPORT_TIMEOUT_MS);
+        this.awaitNextPhase("to say what the guest experienced", REPORT_TIMEOUT_MS);
         void this.host.release();
         break;
       case "ask":
@@ -241,13 +237,13 @@ export class Outgoing {
   /** Stage one. The destination starts its vCPU threads meanwhile. */
   private async copy(): Promise<void> {
     this.control?.send("prepare", {});
-    this.stallGuard.given();
     this.progressTimer = setInterval(() => {
       this.tick();
     }, PROGRESS_INTERVAL_MS);
-    this.stallGuard.given();
+    // Connecting has a limit of its own.
+    this.awaitNextPhase("to take its channels", 2 * STALL_TIMEOUT_MS);
     await this.pool.connect();
-    this.stallGuard.taken();
+    clearTimeout(this.patience);
     this.measured.note({ passStartMs: this.host.clock.nowMs() });
     await this.pass();
   }
@@ -257,6 +253,7 @@ export class Outgoing {
     if (this.copier.log.rounds.length > 0) {
       this.measured.note({ passEndMs: this.host.clock.nowMs() });
     }
+    if (!again) this.awaitNextPhase("to be prepared for the guest", STALL_TIMEOUT_MS);
     this.happen({ type: "passEnded", again });
   }
 
@@ -299,18 +296,15 @@ export class Outgoing {
     if (ahead.length > 0) this.pool.sendAhead(ahead);
     this.measured.dirtyPages = dirty.count();
     this.dirty = dirty;
-    this.awaitNextPhase("switchingOver", "to say that the guest runs", RUNNING_TIMEOUT_MS);
+    this.awaitNextPhase("to say that the guest runs", RUNNING_TIMEOUT_MS);
   }
 
-  /** Gives the destination up that leaves the migration in that phase for so long. */
-  private awaitNextPhase(phase: SourcePhase["name"], awaited: string, patienceMs: number): void {
+  /** Gives the destination up that keeps the migration in its phase for so long. */
+  private awaitNextPhase(awaited: string, waitedMs: number): void {
+    clearTimeout(this.patience);
     this.patience = setTimeout(() => {
-      if (this.phase.name === phase) this.giveUp(awaited, patienceMs);
-    }, patienceMs);
-  }
-
-  private giveUp(awaited: string, waitedMs: number): void {
-    this.happen({ type: "failed", failure: { code: "PEER_STALLED", awaited, waitedMs } });
+      this.happen({ type: "failed", failure: { code: "PEER_STALLED", awaited, waitedMs } });
+    }, waitedMs);
   }
 
   /**
@@ -347,11 +341,6 @@ export class Outgoing {
   private tick(): void {
     const stage = stageOf(this.phase);
     if (stage !== null) this.host.progressed(this.measured.progress(stage, this.copier));
-    const waitedMs = this.stallGuard.stalledMs();
-    const { name } = this.phase;
-    const isWaiting = name === "copying" || name === "sendingRest";
-    if (!isWaiting || waitedMs <= STALL_TIMEOUT_MS) return;
-    this.giveUp("to take pages, and to be prepared for the guest", waitedMs);
   }
 
   private report(): void {

@@ -59,6 +59,11 @@ export class PageSender {
     }
   }
 
+  /** Whether bytes wait for the socket to take them. */
+  get isWaiting(): boolean {
+    return this.waitingBytes > 0;
+  }
+
   /** Whether another page may be added before `flush`. */
   get hasRoom(): boolean {
     return this.table.hasRoom;
@@ -115,7 +120,6 @@ export class PageSender {
     const front = table.bytes(purpose, pass, this.nextSequence());
     const frameBytes = front.byteLength + table.dataPages * PAGE_BYTES;
     this.waitingBytes += frameBytes;
-    this.tables.counters.add("handedOut", frameBytes);
     const left = () => {
       this.left(frameBytes);
     };
@@ -161,7 +165,6 @@ export class PageSender {
 
   /** Ends a pass on this connection: nothing sent later overtakes what was sent before. */
   barrier(pass: number): void {
-    this.tables.counters.add("handedOut", 1);
     this.socket.write(encodeWords(FRAME_TYPES.BARRIER, this.nextSequence(), [pass]));
   }
 
@@ -179,7 +182,6 @@ export class PageSender {
 
   private left(frameBytes: number): void {
     this.waitingBytes -= frameBytes;
-    this.tables.counters.add("takenIn", frameBytes);
     this.wake?.();
     this.wake = undefined;
   }

@@ -13,7 +13,9 @@ const PING_INTERVAL_MS = 50;
 /** Control messages are few and small, so a link that is merely busy still carries one in this time. */
 const SILENCE_LIMIT_MS = 10_000;
 
-const CLOSE_LIMIT_MS = 1000;
+/** After this side has closed: for a peer that is quiet, and for one that goes on talking. A long report may take as long. */
+const QUIET_LIMIT_MS = 1000;
+const CLOSE_LIMIT_MS = 10_000;
 
 export interface ControlHandler {
   /** Where this side stands, for the check of each message. */
@@ -99,6 +101,7 @@ export class ControlConnection {
     clearInterval(this.timer);
     this.socket.end();
     // A peer that never closes its side must not keep ours open.
+    this.socket.setTimeout(QUIET_LIMIT_MS, () => this.socket.destroy());
     destroyWithin(this.socket, CLOSE_LIMIT_MS);
     this.socket.unref();
     if (this.socket.closed) return Promise.resolve();

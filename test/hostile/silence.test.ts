@@ -130,12 +130,17 @@ test(
   IN_TIME,
   async (context) => {
     const pass = holdTimers(context);
-    const { connect } = await listening(context);
-    const { say, theirs } = await connect();
-    theirs.removeAllListeners("data");
-    const closed = new ControlConnection(theirs, "source", { nowMs: () => 0 }).close();
-    await say(0);
-    pass(1000);
+    const server = net.createServer().listen(0, LOCAL.host);
+    context.after(() => server.close());
+    await once(server, "listening");
+    const talker = net.connect((server.address() as net.AddressInfo).port, LOCAL.host);
+    talker.on("error", () => undefined);
+    const [accepted] = (await once(server, "connection")) as [net.Socket];
+    const closed = new ControlConnection(accepted, "source", { nowMs: () => 0 }).close();
+    const came = once(accepted, "data");
+    talker.write(Uint8Array.of(0));
+    await came;
+    pass(10_000);
     await closed;
   },
 );

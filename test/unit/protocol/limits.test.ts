@@ -102,6 +102,7 @@ const CHECKS: Readonly<Record<keyof typeof limits, Check | undefined>> = {
   // Kept by the source, whatever the destination says.
   RUNNING_TIMEOUT_MS: undefined,
   STALL_TIMEOUT_MS: undefined,
+  BARRIER_TIMEOUT_MS: undefined,
   REPORT_TIMEOUT_MS: undefined,
 };
 
