@@ -253,8 +253,10 @@ export class Outgoing {
     if (this.copier.log.rounds.length > 0) {
       this.measured.note({ passEndMs: this.host.clock.nowMs() });
     }
-    if (!again) this.awaitNextPhase("to be prepared for the guest", STALL_TIMEOUT_MS);
     this.happen({ type: "passEnded", again });
+    // Still: then only the destination keeps it there.
+    const isWaiting = this.phase.name === "copying" && !again;
+    if (isWaiting) this.awaitNextPhase("to be prepared for the guest", STALL_TIMEOUT_MS);
   }
 
   /** Stage two begins: the journal knows before the guest stops, so the pause does not wait for the disk. */
