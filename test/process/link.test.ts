@@ -121,14 +121,7 @@ test("a destination that dies at the switchover for good leaves the guest in dou
   await using dest = await Daemon.dest();
   await using source = await halfIdleSource("--ask-for", "1");
   await using proxy = await Proxy.open(dest.target);
-  let died: Promise<unknown> = Promise.resolve();
-  proxy.judge = ({ name }) => {
-    if (name !== "switchover") return "pass";
-    died = dest.kill();
-    return "cut";
-  };
-  const migrationId = await source.migrate(proxy.address);
-  await source.phase("inDoubt", migrationId);
+  const { migrationId, died } = await dieAt("switchover", source, dest, proxy);
   await assertStandsStill(source, () => source.report(migrationId));
   await died;
   const report = await source.report(migrationId);
@@ -145,14 +138,7 @@ test("a destination that comes back never having had the guest gives it back", a
   await using dest = await Daemon.dest("--state-dir", stateDirectory);
   await using source = await halfIdleSource();
   await using proxy = await Proxy.open(dest.target);
-  let died: Promise<unknown> = Promise.resolve();
-  proxy.judge = ({ name }) => {
-    if (name !== "switchover") return "pass";
-    died = dest.kill();
-    return "cut";
-  };
-  const migrationId = await source.migrate(proxy.address);
-  await source.phase("inDoubt", migrationId);
+  const { migrationId, died } = await dieAt("switchover", source, dest, proxy);
   await assertStandsStill(source, () => died);
   await using again = await restart(dest, stateDirectory);
   const report = await source.report(migrationId);
@@ -168,7 +154,8 @@ test("a destination that comes back without the guest that ran there says that i
   await using dest = await Daemon.dest("--state-dir", stateDirectory);
   await using source = await halfIdleSource();
   await using proxy = await Proxy.open(dest.target);
-  const migrationId = await dieHavingIt(source, dest, proxy);
+  const { migrationId, died } = await dieAt("running", source, dest, proxy);
+  await died;
   assert.equal(lastRecord(stateDirectory), "2 running");
   await using again = await restart(dest, stateDirectory);
   await assertStandsStill(source, () => source.report(migrationId));
@@ -185,7 +172,8 @@ test("a host finds the journal of the one before it at its address, whichever co
   await using dest = await Daemon.start(["source", ...guest, ...listen], { lasting: true });
   await using source = await halfIdleSource();
   await using proxy = await Proxy.open(dest.target);
-  const migrationId = await dieHavingIt(source, dest, proxy);
+  const { migrationId, died } = await dieAt("running", source, dest, proxy);
+  await died;
   await using again = await Daemon.start(["dest", ...listen], { lasting: true });
   // Without the journal it would say that it never had the guest.
   assert.equal((await source.report(migrationId)).outcome, "inDoubt");
@@ -329,18 +317,25 @@ test("a link that stalls for a while only delays the migration", async () => {
   await assertUnmoved(dest);
 });
 
-/** The destination dies when the guest runs there, before it has said so; resolves with the migration's id. */
-async function dieHavingIt(source: Daemon, dest: Daemon, proxy: Proxy): Promise<string> {
+/**
+ * Migrates, and the destination dies when that message is on its way: at the switchover before it has the guest, at `running` with it.
+ * Resolves when the source is in doubt; `died` when the destination is gone.
+ */
+async function dieAt(
+  message: "switchover" | "running",
+  source: Daemon,
+  dest: Daemon,
+  proxy: Proxy,
+): Promise<{ readonly migrationId: string; readonly died: Promise<unknown> }> {
   let died: Promise<unknown> = Promise.resolve();
   proxy.judge = ({ name }) => {
-    if (name !== "running") return "pass";
+    if (name !== message) return "pass";
     died = dest.kill();
     return "cut";
   };
   const migrationId = await source.migrate(proxy.address);
   await source.phase("inDoubt", migrationId);
-  await died;
-  return migrationId;
+  return { migrationId, died };
 }
 
 /** Starts a host with that journal at the address of one that has died. */

@@ -7,7 +7,7 @@ import { noLocks } from "../locks.js";
 import { inRepository } from "../repository.js";
 import { Daemon, freshFile, freshFolder, Tristage } from "./daemon.js";
 import { guestModule } from "./modules.js";
-import { noThreadsWhile, preload } from "./preload.js";
+import { memoryOf, noThreadsWhile, preload } from "./preload.js";
 import { Proxy } from "./proxy.js";
 import { assertUnmoved } from "./same-guest.js";
 
@@ -486,16 +486,18 @@ test("nonsense on the command line is refused with 2 and a sentence that says wh
   );
 });
 
-for (const [what, module] of [
-  ["has", "process.availableMemory = () => 2 ** 20;"],
+for (const [what, nodeOptions] of [
+  ["has", memoryOf(2 ** 20)],
   [
     "gives",
-    `WebAssembly.Memory = class { constructor() { throw new RangeError("could not allocate memory"); } };`,
+    preload(
+      `WebAssembly.Memory = class { constructor() { throw new RangeError("could not allocate memory"); } };`,
+    ),
   ],
 ] as const) {
   test(`a source for whose guest the machine ${what} no memory says so`, async () => {
     const words = ["source", "--guest", "idle", ...MEMORY, "--json"];
-    await using source = Tristage.runOn(preload(module), words);
+    await using source = Tristage.runOn(nodeOptions, words);
     assert.equal((await source.ending()).code, 1);
     const error = JSON.parse(source.lines.at(-1) ?? "") as { code: string; text: string };
     assert.equal(error.code, "MEMORY_SHORT");
