@@ -1,9 +1,16 @@
-/** A requested page may wait behind this much pushed data, at the rate that the link showed. */
+/** A page that the guest waits for may be behind this much pushed data, at the rate that the link showed… */
 const QUEUE_MS = 4;
+/**
+ * …and behind no more than this on a fast link. There it is the pages under way themselves that are waited for: they cannot be
+ * asked for, and whoever touches one waits for all that left before it.
+ */
+const QUEUE_BYTES = 1024 * 1024;
 const FIRST_LIMIT_BYTES = 256 * 1024;
 /** A window below a few pages would stop the link between credits. */
 const LEAST_LIMIT_BYTES = 32 * 1024;
 const MOST_LIMIT_BYTES = 4 * 1024 * 1024;
+/** No frame is taken to be faster: clocks have a grain. */
+const LEAST_MS = 0.01;
 /** The link's rate is the best of this many samples of a full window: it forgets a good moment after that many. */
 const RATE_SAMPLES = 16;
 
@@ -11,8 +18,10 @@ const RATE_SAMPLES = 16;
 interface Frame {
   readonly sentMs: number;
   readonly bytes: number;
-  /** What had been credited when it left. */
+  /** What had been credited when it left, when the last of that was, and when that last frame had left. */
   readonly creditedBefore: number;
+  readonly creditedMs: number;
+  readonly creditedSentMs: number;
   /** It left a window behind it that was at least half full: a larger one would have been used. */
   readonly wasFull: boolean;
 }
@@ -35,6 +44,9 @@ export class CreditWindow {
   /** Oldest first. */
   private readonly frames: Frame[] = [];
   private credited = 0;
+  /** When a frame was last credited, and when that frame had left. */
+  private creditedMs = 0;
+  private creditedSentMs = 0;
 
   /** Bytes sent and not yet credited. */
   get underWayBytes(): number {
@@ -51,9 +63,12 @@ export class CreditWindow {
   }
 
   sent(bytes: number, nowMs: number): void {
+    // After a silence, what is credited next says nothing of how fast.
+    if (this.underWay === 0) this.creditedMs = this.creditedSentMs = nowMs;
     this.underWay += bytes;
+    const { credited: creditedBefore, creditedMs, creditedSentMs } = this;
     const wasFull = this.underWay * 2 >= this.limit;
-    this.frames.push({ sentMs: nowMs, bytes, creditedBefore: this.credited, wasFull });
+    this.frames.push({ sentMs: nowMs, bytes, creditedBefore, creditedMs, creditedSentMs, wasFull });
   }
 
   /**
@@ -73,17 +88,27 @@ export class CreditWindow {
     return true;
   }
 
-  /** While the frame was under way, what was credited was delivered, itself included. */
+  /**
+   * Since the last credit before the frame left, what was credited was delivered, itself included: not sooner than it was sent,
+   * though. A thread that wants a core reads credits late and many at once, as if all had come in that moment.
+   */
   private learn(frame: Frame, nowMs: number): void {
-    const delayMs = Math.max(nowMs - frame.sentMs, 0.01);
+    const delayMs = Math.max(nowMs - frame.sentMs, LEAST_MS);
     this.leastDelayMs = Math.min(this.leastDelayMs, delayMs);
-    const rate = (this.credited - frame.creditedBefore) / delayMs;
+    const sendingMs = frame.sentMs - frame.creditedSentMs;
+    const creditingMs = nowMs - frame.creditedMs;
+    const rate =
+      (this.credited - frame.creditedBefore) / Math.max(sendingMs, creditingMs, LEAST_MS);
+    this.creditedMs = nowMs;
+    this.creditedSentMs = frame.sentMs;
     if (frame.wasFull) {
       this.rates.push(rate);
       if (this.rates.length > RATE_SAMPLES) this.rates.shift();
     }
-    const byRate = Math.max(rate, ...this.rates) * (this.leastDelayMs + QUEUE_MS);
-    const hasQueue = delayMs > this.leastDelayMs * 1.5 + QUEUE_MS / 2;
+    const best = Math.max(rate, ...this.rates);
+    const queueMs = Math.min(QUEUE_MS, QUEUE_BYTES / best);
+    const byRate = best * (this.leastDelayMs + queueMs);
+    const hasQueue = delayMs > this.leastDelayMs * 1.5 + queueMs / 2;
     const grown = hasQueue ? 0 : this.limit + frame.bytes;
     // That little was sent says nothing against the window.
     const limit = Math.max(byRate, frame.wasFull ? grown : this.limit);

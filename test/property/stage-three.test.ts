@@ -169,6 +169,26 @@ test("CreditWindow settles at the link's rate times its delay and a few millisec
   }
 });
 
+test("CreditWindow has little under way on a link that is fast: it cannot be asked for", () => {
+  const bytesPerMs = 2_500_000;
+  const delayMs = 0.05;
+  const settled = drive({ bytesPerMs, delayMs, mostFrameBytes: 2 ** 20 }, 1000).slice(500);
+  const most = Math.max(...settled.map(({ bytes }) => bytes));
+  const least = Math.min(...settled.map(({ bytes }) => bytes));
+  assert.ok(most < 1.5 * 2 ** 20, `${String(most)} bytes`);
+  assert.ok(least > bytesPerMs * delayMs, "the link stands still in between");
+});
+
+test("CreditWindow does not take credits that are read late for a fast link", () => {
+  const window = new CreditWindow();
+  const bytes = 128 * 1024;
+  for (let frame = 0; frame < 10; frame += 1) window.sent(bytes, frame / 2);
+  window.sent(bytes, 4.8);
+  // To all appearances eleven frames in the 0.2 ms that the last was under way.
+  for (let frame = 0; frame < 11; frame += 1) assert.ok(window.credit(bytes, 5));
+  assert.ok(window.limitBytes < 2 ** 21, `${String(window.limitBytes)} bytes`);
+});
+
 test("CreditWindow does not shrink while little is sent", () => {
   const window = new CreditWindow();
   const before = window.limitBytes;
