@@ -28,6 +28,8 @@ export interface TextShape {
   readonly type: "string";
   readonly enum?: readonly string[];
   readonly const?: string;
+  /** A moment: ISO 8601, UTC. */
+  readonly format?: "date-time";
   readonly minLength?: number;
   readonly maxLength?: number;
 }

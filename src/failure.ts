@@ -74,8 +74,8 @@ const BUSY = {
   leaving: "leaving, and its migration has not ended; wait for the report",
   handedOver: "past the switchover, so it can no longer be cancelled; wait for the report",
   inDoubt:
-    "in doubt, since its other host may own it; make sure that it does not run there, then resume it here",
-  stranded: "stranded between two hosts, and lacks pages for good; start it anew",
+    "in doubt, since its other host may own it; make sure that it does not run there, then tristage resume --in-doubt lets it go on here",
+  stranded: "stranded between two hosts, and lacks pages for good; discard it and start it anew",
   crashed: "crashed, and does not run again; correct its program or its settings and start it anew",
 } as const;
 

@@ -1,5 +1,5 @@
+import { ALGORITHM_NAMES } from "../protocol/report.js";
 import {
-  ALGORITHM_NAMES,
   type AlgorithmChoice,
   DEFAULT_ALGORITHM,
   throttleProblem,

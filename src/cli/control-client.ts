@@ -80,10 +80,25 @@ export class ControlClient {
     return { migrationId, events: this.events(response) };
   }
 
-  async cancel(migrationId: string): Promise<void> {
-    const path = `/migrations/${encodeURIComponent(migrationId)}`;
-    const patienceMs = ANSWER_TIMEOUT_MS;
-    const response = await this.call({ method: "DELETE", path, patienceMs });
+  cancel(migrationId: string): Promise<void> {
+    return this.tell("DELETE", `/migrations/${encodeURIComponent(migrationId)}`);
+  }
+
+  pause(guestId: string): Promise<void> {
+    return this.tell("POST", `/guests/${encodeURIComponent(guestId)}/pause`);
+  }
+
+  resume(guestId: string): Promise<void> {
+    return this.tell("POST", `/guests/${encodeURIComponent(guestId)}/resume`);
+  }
+
+  discard(guestId: string): Promise<void> {
+    return this.tell("DELETE", `/guests/${encodeURIComponent(guestId)}`);
+  }
+
+  /** Asks for something that has no answer but that it is done. */
+  private async tell(method: Call["method"], path: string): Promise<void> {
+    const response = await this.call({ method, path, patienceMs: ANSWER_TIMEOUT_MS });
     response.resume();
   }
 

@@ -1,6 +1,6 @@
-import type { PhaseEvent } from "../host/events.js";
+import type { PhaseEvent, PhaseName } from "../host/events.js";
 
-const FINAL_PHASES: ReadonlySet<string> = new Set(["ended", "stranded"]);
+const FINAL_PHASES: ReadonlySet<PhaseName> = new Set(["ended", "stranded"]);
 
 /**
  * Whether nothing more happens after this phase. Around it come a report, and on the destination an error

@@ -1,5 +1,6 @@
 import type { EventEmitter } from "node:events";
 import { describe, failureOf } from "../failure.js";
+import { told } from "../host/events.js";
 import type { MigrateRequest } from "../host/service.js";
 import type { ControlClient, FollowedMigration } from "./control-client.js";
 import { errorEvent } from "./error-event.js";
@@ -67,7 +68,7 @@ async function showToTheEnd(
     cause = describe(failureOf(error));
   }
   const text = `the source was lost before it said how the migration ended (${cause}); ask both hosts with tristage status`;
-  presenter.show({ event: "error", code: "CONNECTION_LOST", text, migrationId });
+  presenter.show(told({ event: "error", code: "CONNECTION_LOST", text, migrationId }));
   return EXIT.IN_DOUBT;
 }
 

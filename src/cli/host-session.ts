@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { openControlEndpoint, type ControlEndpoint } from "../host/control-endpoint.js";
 import { enterDirectory } from "../host/directory.js";
-import type { ListeningEvent } from "../host/events.js";
+import { type ListeningEvent, type Told, told } from "../host/events.js";
 import { Host } from "../host/host.js";
 import { formatAddress, type Address } from "../transport/address.js";
 import type { Arguments } from "./arguments.js";
@@ -58,14 +58,14 @@ export class HostSession {
     }
   }
 
-  get listening(): ListeningEvent {
+  get listening(): Told<ListeningEvent> {
     const { id, address } = this.host;
-    return {
+    return told({
       event: "listening",
       host: id,
       address: address === null ? null : formatAddress(address),
       control: formatAddress(this.endpoint.address),
-    };
+    });
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Direction, PhaseEvent } from "../host/events.js";
+import type { Direction, PhaseEvent, PhaseName } from "../host/events.js";
 
 /** A migration under way, as far as Ctrl-C needs to know it. */
 export interface ActiveMigration {
@@ -46,7 +46,7 @@ export function onInterrupt(
 }
 
 /** Of stage two, phases of a source in which the guest stands still but was not handed over. */
-const NOT_HANDED_OVER = ["pausing", "sendingRest"];
+const NOT_HANDED_OVER: readonly PhaseName[] = ["pausing", "sendingRest"];
 
 /**
  * The stage of that phase for whoever wants to cancel. A guest may stand still for long while the

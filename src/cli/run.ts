@@ -2,11 +2,15 @@ import yargs, { type Argv } from "yargs";
 import { MigrationError } from "../failure.js";
 import { RELEASE } from "../host/release.js";
 import { Arguments, usage } from "./arguments.js";
+import { cancel } from "./commands/cancel.js";
 import type { Command } from "./commands/command.js";
 import { dest } from "./commands/dest.js";
+import { discard } from "./commands/discard.js";
 import { estimate } from "./commands/estimate.js";
 import { guests } from "./commands/guests.js";
 import { migrate } from "./commands/migrate.js";
+import { pause } from "./commands/pause.js";
+import { resume } from "./commands/resume.js";
 import { source } from "./commands/source.js";
 import { status } from "./commands/status.js";
 import { errorEvent } from "./error-event.js";
@@ -18,8 +22,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   dest,
   source,
   migrate,
+  cancel,
   estimate,
   status,
+  pause,
+  resume,
+  discard,
   guests,
 };
 

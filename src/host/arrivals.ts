@@ -64,6 +64,21 @@ export class Arrivals {
     }
   }
 
+  /** Throws GUEST_BUSY for a guest whose pages are still coming. */
+  refuseWhileArriving(guestId: string): void {
+    if (!this.arriving().some(({ spec }) => spec.guestId === guestId)) return;
+    throw new MigrationError({ code: "GUEST_BUSY", guestId, state: "arriving" });
+  }
+
+  /** A guest that was left without some of its pages is gone now. */
+  forget(guestId: string): void {
+    for (const { migrationId, spec } of this.incoming.values()) {
+      if (spec.guestId !== guestId) continue;
+      this.incoming.delete(migrationId);
+      this.context.migrations.delete(migrationId);
+    }
+  }
+
   /** The host closes: what has not arrived will not. */
   abandon(failure: Failure): void {
     for (const incoming of this.incoming.values()) incoming.abandon(failure);

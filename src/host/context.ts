@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Clock } from "../clock.js";
 import { describe, type Failure, MigrationError } from "../failure.js";
-import type { HostEvent, PhaseEvent, ProgressEvent } from "./events.js";
+import { type HostEvent, type PhaseEvent, type ProgressEvent, type Told, told } from "./events.js";
 import type { Journal } from "./journal.js";
 import type { Resident } from "./resident.js";
 
@@ -19,9 +19,9 @@ export class HostContext {
   readonly residents = new Map<string, Resident>();
   /** Migrations under way, by id. */
   readonly migrations = new Map<string, MigrationView>();
-  private readonly listeners = new Set<(event: HostEvent) => void>();
+  private readonly listeners = new Set<(event: Told) => void>();
   /** What is to be told when the hush is over. */
-  private readonly held: HostEvent[] = [];
+  private readonly held: Told[] = [];
   private hushTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -32,14 +32,14 @@ export class HostContext {
     readonly token: string | null,
   ) {}
 
-  watch(listener: (event: HostEvent) => void): () => void {
+  watch(listener: (event: Told) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
 
   /** Tells every listener; in a hush later, but in the same order. */
   emit(event: HostEvent): void {
-    this.held.push(event);
+    this.held.push(told(event));
     if (this.hushTimer === undefined) this.speak();
   }
 
@@ -110,7 +110,7 @@ export class HostContext {
     this.onGuestFailed(guestId, failure);
   }
 
-  private tell(event: HostEvent): void {
+  private tell(event: Told): void {
     if (event.event === "phase") {
       this.logger.info({ migrationId: event.migrationId, phase: event.phase }, event.text);
     }

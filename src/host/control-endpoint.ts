@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import { describe, MigrationError, type Failure, type FailureCode } from "../failure.js";
 import { MAX_CHANNELS, MAX_DATA_PAGES, MAX_DURATION_MS, MAX_ROUNDS } from "../protocol/limits.js";
-import { ALGORITHM_NAMES } from "../source/algorithms/choice.js";
+import { ALGORITHM_NAMES } from "../protocol/report.js";
 import { formatAddress, isLoopback, parseAddress, type Address } from "../transport/address.js";
 import { callerGuard } from "./caller-guard.js";
 import { EventStreams } from "./event-streams.js";
@@ -158,6 +158,11 @@ function route(
 
   app.post("/guests/:id/resume", async (request, reply) => {
     await service.resume(read(idParameter, request.params).id);
+    return reply.code(204).send();
+  });
+
+  app.delete("/guests/:id", async (request, reply) => {
+    await service.discard(read(idParameter, request.params).id);
     return reply.code(204).send();
   });
 

@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
+import { timestamp } from "../clock.js";
 import { describe, type Failure, failureOf, MigrationError } from "../failure.js";
 import { MAX_CHANNELS } from "../protocol/limits.js";
-import type { Outcome } from "../protocol/report.js";
+import type { Outcome, RequestedMigration } from "../protocol/report.js";
 import {
+  DEFAULT_ALGORITHM,
   describeMisfit,
   findMisfit,
   policyOf,
@@ -49,14 +51,14 @@ export class Departures {
     const migrationId = randomUUID();
     this.depart(resident, {
       migrationId,
+      startedAt: timestamp(),
+      from: this.context.hostId,
       to,
       token: this.context.token,
       generation: resident.nextGeneration(),
       channels,
-      maxBandwidth: request.maxBandwidth,
-      maxPostcopyBandwidth: request.maxPostcopyBandwidth,
+      request: complete(request),
       policy: policyOf(request),
-      tuning: completeTuning(request.tuning),
       askMs: this.askMs,
     });
     return migrationId;
@@ -158,6 +160,21 @@ export class Departures {
       text: tell(phase),
     });
   }
+}
+
+/** The request with a value for everything that may be asked. */
+function complete(request: MigrateRequest): RequestedMigration {
+  return {
+    algorithm: request.algorithm ?? DEFAULT_ALGORITHM,
+    maxBandwidth: request.maxBandwidth ?? null,
+    maxPostcopyBandwidth: request.maxPostcopyBandwidth ?? null,
+    downtimeLimitMs: request.downtimeLimitMs ?? null,
+    maxRounds: request.maxRounds ?? null,
+    throttle: request.throttle ?? null,
+    maxDowntimeMs: request.maxDowntimeMs ?? null,
+    maxTotalMs: request.maxTotalMs ?? null,
+    tuning: completeTuning(request.tuning),
+  };
 }
 
 /** No option is accepted and then ignored. Throws USAGE. */

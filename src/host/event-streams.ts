@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { FastifyReply } from "fastify";
-import type { HostEvent } from "./events.js";
+import type { Told } from "./events.js";
 import type { HostService } from "./service.js";
 
 /** A reader this far behind has stopped reading; keeping the rest for it would cost the host's memory. */
@@ -28,12 +28,12 @@ export class EventStreams {
     reply: FastifyReply,
     start: () => Promise<{ readonly migrationId: string }>,
   ): Promise<void> {
-    const early: HostEvent[] = [];
+    const early: Told[] = [];
     const stop = this.service.watch((event) => early.push(event));
     try {
       const { migrationId } = await start();
       const line = this.begin(reply, 202, { location: `/migrations/${migrationId}` });
-      const forward = (event: HostEvent): void => {
+      const forward = (event: Told): void => {
         if (!("migrationId" in event) || event.migrationId !== migrationId) return;
         line(event);
         if (event.event === "report") reply.raw.end();
@@ -57,14 +57,14 @@ export class EventStreams {
     const response = reply.hijack().raw;
     response.writeHead(status, { "content-type": "application/x-ndjson", ...headers });
     response.flushHeaders();
-    return (event: HostEvent): void => {
+    return (event: Told): void => {
       if (response.writableEnded) return;
       if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
       else response.write(`${JSON.stringify(event)}\n`);
     };
   }
 
-  private watch({ raw: response }: FastifyReply, listener: (event: HostEvent) => void): void {
+  private watch({ raw: response }: FastifyReply, listener: (event: Told) => void): void {
     if (response.closed) return;
     const stop = this.service.watch(listener);
     this.responses.add(response);

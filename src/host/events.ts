@@ -1,9 +1,20 @@
+import { timestamp } from "../clock.js";
+import type { DestPhase } from "../dest/phase.js";
 import type { Report } from "../protocol/report.js";
 import type { Estimate } from "../source/estimate/estimate.js";
+import type { SourcePhase } from "../source/phase.js";
 
 /** What a host tells the person or program that watches it; one line of JSON each with `--json`. */
 export type HostEvent =
   ListeningEvent | GuestEvent | PhaseEvent | ProgressEvent | Report | ErrorEvent;
+
+/** An event, and when it happened by the wall clock of the host that tells it: ISO 8601, UTC. */
+export type Told<Event extends HostEvent = HostEvent> = Event & { readonly at: string };
+
+/** The event, as of now. */
+export function told<Event extends HostEvent>(event: Event): Told<Event> {
+  return { ...event, at: timestamp() };
+}
 
 /** The host accepts migrations at `address` and control requests at `control`; real ports. */
 export interface ListeningEvent {
@@ -22,11 +33,12 @@ export interface GuestEvent {
   readonly event: "guest";
   readonly guestId: string;
   readonly guest: string;
-  readonly state: GuestState | "released";
+  readonly state: GuestState | "released" | "discarded";
   readonly generation: number;
 }
 
 export type Direction = "outgoing" | "incoming";
+export type PhaseName = SourcePhase["name"] | DestPhase["name"];
 
 /** A migration entered a phase. `text` is one sentence for people. */
 export interface PhaseEvent {
@@ -35,7 +47,7 @@ export interface PhaseEvent {
   readonly direction: Direction;
   readonly guestId: string;
   readonly guest: string;
-  readonly phase: string;
+  readonly phase: PhaseName;
   /** 1, 2 or 3; null outside the three stages. */
   readonly stage: 1 | 2 | 3 | null;
   readonly text: string;

@@ -13,9 +13,10 @@ import { type Greeter, openGreeter } from "../transport/greeter.js";
 import { allocate, assertMemory } from "./allocate.js";
 import { Arrivals } from "./arrivals.js";
 import { HostContext } from "./context.js";
+import { freeMemorySoon } from "./free-memory.js";
 import { Departures } from "./departures.js";
 import { estimateFor } from "./estimates.js";
-import type { EstimateEvent, GuestDigest, HostEvent, HostState } from "./events.js";
+import type { EstimateEvent, GuestDigest, HostState, Told } from "./events.js";
 import { Journal } from "./journal.js";
 import { Resident } from "./resident.js";
 import type { EstimateRequest, HostService, MigrateRequest } from "./service.js";
@@ -186,11 +187,23 @@ export class Host implements HostService, AsyncDisposable {
     await resident.resume();
   }
 
+  async discard(guestId: string): Promise<void> {
+    const { context } = this;
+    const resident = context.resident(guestId);
+    this.departures.refuseWhileLeaving(guestId);
+    this.arrivals.refuseWhileArriving(guestId);
+    await resident.discard();
+    context.residents.delete(guestId);
+    this.arrivals.forget(guestId);
+    freeMemorySoon();
+    context.onSettled();
+  }
+
   async digest(guestId: string): Promise<GuestDigest> {
     return this.context.resident(guestId).digest();
   }
 
-  watch(listener: (event: HostEvent) => void): () => void {
+  watch(listener: (event: Told) => void): () => void {
     return this.context.watch(listener);
   }
 

@@ -13,6 +13,7 @@ export class Resident {
   readonly heat: HeatClock;
   /** The highest generation with which a migration was tried, here or before. */
   private tried: number;
+  private gone = false;
 
   constructor(
     readonly guest: Guest,
@@ -52,8 +53,9 @@ export class Resident {
     this.announce(state);
   }
 
-  /** Throws GUEST_BUSY unless the guest is in one of `states`. */
+  /** Throws GUEST_BUSY unless the guest is in one of `states`, and GUEST_NOT_HERE once it is gone. */
   require(...states: readonly GuestState[]): void {
+    if (this.gone) throw new MigrationError({ code: "GUEST_NOT_HERE", guestId: this.guestId });
     if (states.includes(this.current)) return;
     throw new MigrationError({
       code: "GUEST_BUSY",
@@ -113,7 +115,17 @@ export class Resident {
     this.announce("released");
   }
 
+  /** Ends it for good. Rejects with GUEST_BUSY unless it stands still. */
+  discard(): Promise<void> {
+    return this.inTurn(async () => {
+      this.require("paused", "inDoubt", "stranded", "crashed");
+      await this.dispose();
+      this.announce("discarded");
+    });
+  }
+
   async dispose(): Promise<void> {
+    this.gone = true;
     this.throughput.stop();
     this.heat.stop();
     await this.guest.dispose();

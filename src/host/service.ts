@@ -1,6 +1,6 @@
 import type { AlgorithmChoice } from "../source/algorithms/choice.js";
 import type { TuningChoice } from "../source/tuning.js";
-import type { EstimateEvent, GuestDigest, HostEvent, HostState } from "./events.js";
+import type { EstimateEvent, GuestDigest, HostState, Told } from "./events.js";
 
 export interface MigrateRequest extends AlgorithmChoice {
   /** HOST:PORT of the destination. */
@@ -44,8 +44,13 @@ export interface HostService {
   pause(guestId: string): Promise<void>;
   /** Refused while the guest's migration is still under way: whether it may run is not known yet. */
   resume(guestId: string): Promise<void>;
+  /**
+   * Ends a guest that does not run, and frees its memory. Refused for one that runs, and while its migration is under
+   * way.
+   */
+  discard(guestId: string): Promise<void>;
   /** Pauses the guest if it runs, digests it, and lets it go on as it was. */
   digest(guestId: string): Promise<GuestDigest>;
   /** Calls `listener` with each event from now on; the result stops it. */
-  watch(listener: (event: HostEvent) => void): () => void;
+  watch(listener: (event: Told) => void): () => void;
 }

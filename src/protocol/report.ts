@@ -25,6 +25,10 @@ export type Outcome = (typeof OUTCOMES)[number];
 export const ALGORITHMS = ["stop-and-copy", "pre-copy", "post-copy", "three-stage"] as const;
 export type Algorithm = (typeof ALGORITHMS)[number];
 
+/** What may be asked for: an algorithm, or that one be chosen. */
+export const ALGORITHM_NAMES = [...ALGORITHMS, "auto"] as const;
+export type AlgorithmName = (typeof ALGORITHM_NAMES)[number];
+
 /**
  * Why no further pass came while the guest ran, where there was a choice. The first four are Xen's:
  * - `few-pages`: a pass had fewer than 50 pages to send;
@@ -76,6 +80,33 @@ const round = z.strictObject({
 });
 export type Round = z.infer<typeof round>;
 
+const limit = z.number().min(0).nullable();
+
+/** What was asked of a migration; null where nothing was. */
+const request = z.strictObject({
+  algorithm: z.enum(ALGORITHM_NAMES),
+  /** Bytes per second of page data, over all channels. */
+  maxBandwidth: limit,
+  /** The same in stage three, for what is pushed; null is as before. */
+  maxPostcopyBandwidth: limit,
+  downtimeLimitMs: limit,
+  maxRounds: limit,
+  throttle: z
+    .strictObject({ startPercent: count, stepPercent: count, maxPercent: count })
+    .nullable(),
+  maxDowntimeMs: limit,
+  maxTotalMs: limit,
+  /** The parts of the method, each on unless it was switched off. */
+  tuning: z.strictObject({
+    defer: z.boolean(),
+    unchanged: z.boolean(),
+    prepull: z.boolean(),
+    checksums: z.boolean(),
+    chunkPages: count,
+  }),
+});
+export type RequestedMigration = z.infer<typeof request>;
+
 /** What `auto` settled on: the algorithm, and why in one sentence. */
 const choice = z.strictObject({ algorithm: z.enum(ALGORITHMS), why: z.string().max(1024) });
 export type Choice = z.infer<typeof choice>;
@@ -93,11 +124,11 @@ export type Doubt = z.infer<typeof doubt>;
 export function describeDoubt(doubt: Doubt | null): string {
   switch (doubt?.answer) {
     case "lost":
-      return "the guest ran on the destination, and that process is gone; it stays paused on the source as it was when it was handed over, and you may resume it if that will do";
+      return "the guest ran on the destination, and that process is gone; it stays paused on the source as it was when it was handed over, and if that will do, tristage resume --in-doubt lets it go on";
     case "unknown":
-      return "the host that answers at the destination's address never was ready for the guest; it stays paused on the source, so make sure that it does not run elsewhere before you resume it";
+      return "the host that answers at the destination's address never was ready for the guest; it stays paused on the source, so make sure that it does not run elsewhere before tristage resume --in-doubt lets it go on";
     default:
-      return `nobody could say who owns the guest; it stays paused on the source, so make sure that it does not run on the destination before you resume it${doubt?.problem == null ? "" : ` (${doubt.problem})`}`;
+      return `nobody could say who owns the guest; it stays paused on the source, so make sure that it does not run on the destination before tristage resume --in-doubt lets it go on${doubt?.problem == null ? "" : ` (${doubt.problem})`}`;
   }
 }
 
@@ -108,6 +139,13 @@ export function describeDoubt(doubt: Doubt | null): string {
 export const reportSchema = z.strictObject({
   event: z.literal("report"),
   migrationId: z.string(),
+  /** When it was asked for, by the source's wall clock: ISO 8601, UTC. */
+  startedAt: z.iso.datetime(),
+  /** The host that the guest was to leave, by its id. */
+  source: z.string(),
+  /** HOST:PORT to which the source connected. */
+  destination: z.string(),
+  request,
   algorithm: z.enum(ALGORITHMS),
   /** Null unless the algorithm was left to us. */
   choice: choice.nullable(),

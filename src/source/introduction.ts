@@ -33,7 +33,7 @@ export class Introduction {
       vcpuCount: spec.vcpuCount,
       generation: options.generation,
       channels: options.channels,
-      checksums: options.tuning.checksums,
+      checksums: options.request.tuning.checksums,
     };
   }
 

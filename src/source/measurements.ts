@@ -6,10 +6,10 @@ import type { StageProgress } from "../protocol/progress.js";
 import type { Doubt, Outcome, Report } from "../protocol/report.js";
 import type { ClockComparison } from "../transport/clock-comparison.js";
 import type { ControlConnection } from "../transport/control-connection.js";
-import type { Policy } from "./algorithms/algorithm.js";
 import type { Copier } from "./copier.js";
 import { BEFORE_MS, type OperationSpan, spansOf, until } from "./guest-operations.js";
 import type { MigrationTables } from "./migration-tables.js";
+import type { OutgoingOptions } from "./outgoing-options.js";
 import { makeReport, type MigrationTimes } from "./report.js";
 
 /** Collects what the report of one outgoing migration is made of, from both hosts. */
@@ -79,15 +79,13 @@ export class Measurements {
   }
 
   report(
-    migration: { migrationId: string; generation: number; channels: number; policy: Policy },
+    migration: OutgoingOptions,
     end: { outcome: Outcome; cause: Failure | null; doubt: Doubt | null },
     { log, choice }: Copier,
     control: ControlConnection | undefined,
   ): Report {
     return makeReport({
-      migrationId: migration.migrationId,
-      generation: migration.generation,
-      channels: migration.channels,
+      migration,
       algorithm: choice?.algorithm ?? migration.policy.algorithm,
       choice,
       log,

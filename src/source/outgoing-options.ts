@@ -1,24 +1,24 @@
 import type { Clock } from "../clock.js";
 import type { StageProgress } from "../protocol/progress.js";
-import type { Report } from "../protocol/report.js";
+import type { Report, RequestedMigration } from "../protocol/report.js";
 import type { Address } from "../transport/address.js";
 import type { Policy } from "./algorithms/algorithm.js";
 import type { SourcePhase } from "./phase.js";
-import type { Tuning } from "./tuning.js";
 
 /** What the user asks of one migration. */
 export interface OutgoingOptions {
   readonly migrationId: string;
+  /** When it was asked for, as the report tells it. */
+  readonly startedAt: string;
+  /** The id of this host. */
+  readonly from: string;
   readonly to: Address;
   readonly token: string | null;
   readonly generation: number;
   readonly channels: number;
-  /** Bytes per second over all channels; undefined is unlimited. */
-  readonly maxBandwidth: number | undefined;
-  /** The same in stage three, for what is pushed; undefined is as before. */
-  readonly maxPostcopyBandwidth: number | undefined;
+  readonly request: RequestedMigration;
+  /** The algorithm that was asked for. */
   readonly policy: Policy;
-  readonly tuning: Tuning;
   /** How long a source in doubt asks before it gives up. */
   readonly askMs: number;
 }

@@ -223,8 +223,8 @@ export class Outgoing {
         to: options.to,
         ram: guest.ram.handle,
         tables: tables.handle,
-        rates: { pass: options.maxBandwidth, drain: this.drainRate },
-        tuning: options.tuning,
+        rates: { pass: options.request.maxBandwidth ?? undefined, drain: this.drainRate },
+        tuning: options.request.tuning,
       },
       (channel) => this.introduction.attach(channel),
       (failure) => {
@@ -320,7 +320,8 @@ export class Outgoing {
   }
 
   private get drainRate(): number | undefined {
-    return this.options.maxPostcopyBandwidth ?? this.options.maxBandwidth;
+    const { maxBandwidth, maxPostcopyBandwidth } = this.options.request;
+    return maxPostcopyBandwidth ?? maxBandwidth ?? undefined;
   }
 
   /** The guest stays: lets it go on, once it has really stopped. */

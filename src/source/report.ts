@@ -3,8 +3,10 @@ import type { GuestSpec } from "../guest/guest.js";
 import { PAGE_BYTES, pageCountOf } from "../memory/geometry.js";
 import type { MessageBody } from "../protocol/messages.js";
 import type { Algorithm, Choice, Doubt, Outcome, Report } from "../protocol/report.js";
+import { formatAddress } from "../transport/address.js";
 import { guestOperations, type OperationSpan, throughputChart } from "./guest-operations.js";
 import type { MigrationTables } from "./migration-tables.js";
+import type { OutgoingOptions } from "./outgoing-options.js";
 import type { RoundLog } from "./round-log.js";
 
 /** What happened when, by the source's clock; undefined where it did not come to that. */
@@ -28,10 +30,8 @@ export interface MigrationTimes {
 
 /** Everything that a report is made of. */
 export interface MigrationRecord {
-  readonly migrationId: string;
+  readonly migration: OutgoingOptions;
   readonly spec: GuestSpec;
-  readonly generation: number;
-  readonly channels: number;
   readonly algorithm: Algorithm;
   readonly choice: Choice | null;
   readonly log: RoundLog;
@@ -50,14 +50,18 @@ export interface MigrationRecord {
 
 /** The report of the design's section 9. */
 export function makeReport(record: MigrationRecord): Report {
-  const { spec, times, tables, complete, dirtyPages, log } = record;
+  const { migration, spec, times, tables, complete, dirtyPages, log } = record;
   const count = tables.counters.read.bind(tables.counters);
   const bulk = count("bulkBytes");
   const urgent = count("urgentBytes");
   const { startMs, completedMs = times.endMs } = times;
   return {
     event: "report",
-    migrationId: record.migrationId,
+    migrationId: migration.migrationId,
+    startedAt: migration.startedAt,
+    source: migration.from,
+    destination: formatAddress(migration.to),
+    request: migration.request,
     algorithm: record.algorithm,
     choice: record.choice,
     rounds: log.rounds,
@@ -69,11 +73,11 @@ export function makeReport(record: MigrationRecord): Report {
     guestId: spec.guestId,
     guest: spec.name,
     vcpuCount: spec.vcpuCount,
-    generation: record.generation,
+    generation: migration.generation,
     memoryBytes: spec.ramBytes,
     pageBytes: PAGE_BYTES,
     tracker: "epoch",
-    channels: record.channels,
+    channels: migration.channels,
     times: durations(times),
     downtimeParts: downtimeParts(times),
     pages: {

@@ -18,6 +18,20 @@ const latencyUs = { p50: 110, p90: 240.5, p99: 570, max: 1200 };
 const report: Report = {
   event: "report",
   migrationId: "m-1",
+  startedAt: "2026-11-26T16:17:24.250Z",
+  source: "alder-4711",
+  destination: "192.0.2.2:7000",
+  request: {
+    algorithm: "auto",
+    maxBandwidth: 125000000,
+    maxPostcopyBandwidth: 50000000,
+    downtimeLimitMs: 300,
+    maxRounds: 12,
+    throttle: { startPercent: 20, stepPercent: 10, maxPercent: 99 },
+    maxDowntimeMs: 50,
+    maxTotalMs: 30000,
+    tuning: { defer: true, unchanged: true, prepull: true, checksums: true, chunkPages: 256 },
+  },
   algorithm: "pre-copy",
   choice: { algorithm: "pre-copy", why: "the 9000 dirty pages take 30 ms" },
   rounds: [

@@ -359,6 +359,12 @@ export class Daemon implements AsyncDisposable {
     await this.call("POST", `/guests/${guestId}/resume`);
   }
 
+  /** What the command line answers that is told to do `command` with the guest here. */
+  async order(command: string, ...words: readonly string[]): Promise<Exit & { said: string }> {
+    const line = Tristage.run(command, "--from", this.listening.control, ...words);
+    return { ...(await line.ending()), said: `${line.lines.join("\n")}${line.stderr}` };
+  }
+
   async digest(): Promise<GuestDigest> {
     const { guestId } = await this.guest();
     return (await this.call("GET", `/guests/${guestId}/digest`)) as GuestDigest;

@@ -57,6 +57,33 @@ test("Ctrl-C in stage one without --once cancels, and the guest runs on as it wa
   assert.match(source.process.stderr, /guest random-writer \([^)]+\) ends with this process/);
 });
 
+test("tristage pause, resume and cancel do to the guest that they name what they say", async () => {
+  await using dest = await Daemon.dest();
+  await using proxy = await Proxy.open(dest.target);
+  await using source = await Daemon.source(GUEST, ...MEMORY);
+  const { guestId } = await source.guest();
+  const named = ["--guest", guestId];
+  assert.equal((await source.order("pause", ...named)).code, 0);
+  assert.equal((await source.guest()).state, "paused");
+  const idle = await source.order("cancel", ...named);
+  assert.deepEqual([idle.code, /is not leaving that host/.test(idle.said)], [2, true]);
+  const running = await source.order("discard", "--guest", "nobody");
+  assert.deepEqual([running.code, /no guest nobody is on that host/.test(running.said)], [2, true]);
+  assert.equal((await source.order("resume", ...named)).code, 0);
+  await source.progress(1000);
+
+  const migrationId = await source.migrate(proxy.address, { maxBandwidth: 128 * 1024 });
+  await proxy.passage("PAGES");
+  const busy = await source.order("discard");
+  assert.deepEqual([busy.code, /is leaving/.test(busy.said)], [1, true]);
+  const cancelled = await source.order("cancel");
+  assert.equal(cancelled.code, 0);
+  assert.match(cancelled.said, /^guest random-writer \(\w+\) stays; its migration is cancelled$/);
+  assert.equal((await source.report(migrationId)).outcome, "cancelled");
+  await source.progress(1000);
+  await assertUnmoved(source);
+});
+
 test("Ctrl-C cancels what tristage migrate has started, and the guest runs on at the source", async () => {
   await using dest = await Daemon.dest();
   await using source = await Daemon.source(GUEST, ...MEMORY);

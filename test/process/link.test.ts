@@ -103,6 +103,14 @@ test("a source that never hears that the guest runs there does not run it here",
   await dest.phase("stranded", migrationId);
   await assertStandsStill(source, () => dest.progress(1000));
   await assert.rejects(source.resume(), { code: "GUEST_BUSY" });
+
+  // Nobody can make it whole any more: both hosts are free of it when a person says so.
+  for (const host of [source, dest]) {
+    assert.equal((await host.order("discard")).code, 0);
+    const { guests, migrations } = await host.status();
+    assert.deepEqual([guests, migrations], [[], []]);
+    await host.event("guest", ({ state }) => state === "discarded");
+  }
 });
 
 test("a guest without dirty pages is whole on the destination although the source was lost", async () => {
@@ -128,7 +136,12 @@ test("a destination that dies at the switchover for good leaves the guest in dou
   assert.equal(report.outcome, "inDoubt");
   assert.equal((await source.guest()).state, "inDoubt");
   // Only a person can know that it runs nowhere else.
-  await source.resume();
+  const unsure = await source.order("resume");
+  assert.equal(unsure.code, 2);
+  assert.match(unsure.said, /is in doubt.*--in-doubt/);
+  const sure = await source.order("resume", "--in-doubt");
+  assert.equal(sure.code, 0);
+  assert.match(sure.said, /^guest \S+ \(\w+\) runs$/);
   await source.progress(1000);
   await assertUnmoved(source);
 });

@@ -5,6 +5,8 @@ import type { Message, MessageBody, MessageName } from "../../src/protocol/messa
 /** Long enough to meet every length prefix of MessagePack but the 32-bit ones. */
 const LONGEST = 300;
 const MOST_ITEMS = 5;
+/** What ISO 8601 writes with four digits. */
+const YEARS = { min: new Date("0000-01-01T00:00:00Z"), max: new Date("9999-12-31T23:59:59Z") };
 
 /** Any body that a message of this name may have, derived from the table of messages. */
 export const bodies = Object.fromEntries(
@@ -39,6 +41,9 @@ function arbitrary(shape: BodyShape): fc.Arbitrary<unknown> {
     case "string":
       if (shape.const !== undefined) return fc.constant(shape.const);
       if (shape.enum !== undefined) return fc.constantFrom(...shape.enum);
+      if (shape.format !== undefined) {
+        return fc.date({ noInvalidDate: true, ...YEARS }).map((it) => it.toISOString());
+      }
       return text(shape.minLength ?? 0, Math.min(shape.maxLength ?? LONGEST, LONGEST));
     case "array": {
       if (shape.prefixItems !== undefined) return fc.tuple(...shape.prefixItems.map(arbitrary));

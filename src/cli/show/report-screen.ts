@@ -67,6 +67,7 @@ function table(report: Report): [string, string][] {
   const channels = counted(report.channels, "channel");
   const compared = verified.pages === null ? "not told" : `${n(verified.pages)} pages compared`;
   const rows: [string, string | null][] = [
+    ["route", routeOf(report)],
     ["total", `${duration(totalMs)} = ${sum({ preparation, downtime, resume })}`],
     ["downtime", parts === null ? null : partsOf(parts)],
     ["rounds", roundsLine(report)],
@@ -75,12 +76,25 @@ function table(report: Report): [string, string][] {
     ["stages", list({ one, dirty, three, unchanged })],
     ["", list({ deferred, torn, pushed, pulled })],
     ["prepulled", `${n(prepulled)}${faults === null ? "" : touched(faults)}`],
-    ["wire", `${formatBytes(bytes.wire)}, ${formatRate(rate)} over ${channels}`],
+    ["wire", `${formatBytes(bytes.wire)}, ${formatRate(rate)}${limitsOf(report)}, ${channels}`],
     ["faults", faults === null ? "the destination did not come to say" : waitsOf(faults)],
     ["", faults === null ? null : blockedOf(faults)],
     ["verified", `${compared}, ${n(verified.mismatches)} did not match`],
   ];
   return rows.filter((row): row is [string, string] => row[1] !== null);
+}
+
+/** From where, whereto, and when it was asked for. */
+function routeOf({ source, destination, startedAt }: Report): string {
+  return `${source} to ${destination}, ${startedAt.replace("T", " ").replace(/\.\d+/, "")}`;
+}
+
+/** What page data was held to, and what was pushed then. */
+function limitsOf({ request: { maxBandwidth, maxPostcopyBandwidth } }: Report): string {
+  const first = maxBandwidth === null ? null : `at most ${formatRate(maxBandwidth)}`;
+  if (maxPostcopyBandwidth === null) return first === null ? "" : ` (${first})`;
+  const then = formatRate(maxPostcopyBandwidth);
+  return first === null ? ` (then at most ${then})` : ` (${first}, then ${then})`;
 }
 
 type Faults = NonNullable<Report["faults"]>;

@@ -37,6 +37,7 @@ const GUEST_STATES: Readonly<Record<GuestEvent["state"], string>> = {
   stranded: "is stranded: it runs on one host, and pages that it lacks are on the other",
   crashed: "has crashed",
   released: "is no longer here",
+  discarded: "was discarded",
 };
 
 function progressSentence(event: ProgressEvent): string {

@@ -1,4 +1,4 @@
-import { ALGORITHMS, type Algorithm } from "../../protocol/report.js";
+import { ALGORITHM_NAMES, type Algorithm, type AlgorithmName } from "../../protocol/report.js";
 import type { TuningChoice } from "../tuning.js";
 import type { Policy } from "./algorithm.js";
 import { auto, type Intent } from "./auto.js";
@@ -6,10 +6,6 @@ import { postCopy } from "./post-copy.js";
 import { preCopy, type PreCopyOptions } from "./pre-copy.js";
 import { stopAndCopy } from "./stop-and-copy.js";
 import { threeStage } from "./three-stage.js";
-
-/** What may be asked for: an algorithm, or that one be chosen. */
-export const ALGORITHM_NAMES = [...ALGORITHMS, "auto"] as const;
-export type AlgorithmName = (typeof ALGORITHM_NAMES)[number];
 
 export const DEFAULT_ALGORITHM = "three-stage" satisfies Algorithm;
 

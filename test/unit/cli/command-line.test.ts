@@ -122,7 +122,8 @@ test("bad usage with --json is also one error event on stdout", async () => {
   const { code, stdout, stderr } = await tristage("dest", "--listen", "7000", "--json");
   assert.equal(code, 2);
   assert.match(stderr, /^tristage: --listen/);
-  const { text, ...event } = JSON.parse(stdout) as { text: string };
+  const { text, at, ...event } = JSON.parse(stdout) as { text: string; at: string };
+  assert.ok(Date.parse(at) > 0, at);
   assert.deepEqual(event, { event: "error", code: "USAGE", migrationId: null });
   assert.equal(`tristage: ${text}\n`, stderr);
 });
@@ -130,7 +131,18 @@ test("bad usage with --json is also one error event on stdout", async () => {
 test("tristage --help names the commands and says what the exit codes mean", async () => {
   const { code, stdout } = await tristage("--help");
   assert.equal(code, 0);
-  for (const command of ["dest", "source", "migrate", "status", "guests"]) {
+  for (const command of [
+    "dest",
+    "source",
+    "migrate",
+    "cancel",
+    "estimate",
+    "status",
+    "pause",
+    "resume",
+    "discard",
+    "guests",
+  ]) {
     assert.match(stdout, new RegExp(`tristage ${command} `));
   }
   for (const exitCode of [0, 1, 2, 3, 4]) {

@@ -7,7 +7,7 @@ import {
   SECOND_PRESS_MS,
   stageForCancelling,
 } from "../../../src/cli/interrupt.js";
-import type { GuestState, GuestStatus } from "../../../src/host/events.js";
+import type { GuestState, GuestStatus, PhaseName } from "../../../src/host/events.js";
 import { InMemoryService } from "../host/in-memory-service.js";
 import { phaseEvent } from "./samples.js";
 
@@ -32,10 +32,10 @@ test("Ctrl-C before the switchover cancels what goes out", () => {
 });
 
 test("a guest that stands still may be called back until it was handed over", () => {
-  const stage = (phase: string, direction: "outgoing" | "incoming" = "outgoing") =>
+  const stage = (phase: PhaseName, direction: "outgoing" | "incoming" = "outgoing") =>
     stageForCancelling(phaseEvent({ phase, direction, stage: 2 }));
   assert.deepEqual(
-    ["pausing", "sendingRest", "switchingOver"].map((it) => stage(it)),
+    (["pausing", "sendingRest", "switchingOver"] as const).map((it) => stage(it)),
     [1, 1, 2],
   );
   assert.equal(stage("resuming", "incoming"), 2);

@@ -90,6 +90,20 @@ test("a report prints the downtime, its parts and the figures of the pages", () 
   assert.match(screen, /before 1\.20 M, during 1\.01 M, after 1\.19 M; longest gap 3\.30 ms/);
 });
 
+test("a report says from where the guest was to go, whereto, when, and what it was held to", () => {
+  const screen = (changes: Partial<Report["request"]>) => {
+    const { request } = sampleReport();
+    const report = sampleReport({ request: { ...request, ...changes } });
+    return reportScreen(report, plainStyle).join("\n");
+  };
+  assert.match(screen({}), /route +alder-4711 to 192\.0\.2\.2:7000, 2026-11-26 16:17:24Z\n/);
+  assert.match(screen({}), /1\.01 GB\/s, 4 channels\n/);
+  assert.match(screen({ maxBandwidth: 125e6 }), / \(at most 125 MB\/s\), 4 channels\n/);
+  const both = { maxBandwidth: 125e6, maxPostcopyBandwidth: 5e7 };
+  assert.match(screen(both), / \(at most 125 MB\/s, then 50 MB\/s\), 4 channels\n/);
+  assert.match(screen({ maxPostcopyBandwidth: 5e7 }), / \(then at most 50 MB\/s\), 4 channels\n/);
+});
+
 test("a report names its algorithm, its rounds and why they ended", () => {
   const round = { durationMs: 10, dirtyPagesAfter: 700, throttlePercent: 0 };
   const rounds = [

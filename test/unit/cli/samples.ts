@@ -1,5 +1,18 @@
-import type { EstimateEvent, PhaseEvent, ProgressEvent } from "../../../src/host/events.js";
+import assert from "node:assert/strict";
+import type {
+  EstimateEvent,
+  HostEvent,
+  PhaseEvent,
+  ProgressEvent,
+} from "../../../src/host/events.js";
 import type { Report } from "../../../src/protocol/report.js";
+
+/** What was told, but not when. */
+export function withoutTime(event: HostEvent & { readonly at?: string }): HostEvent {
+  const { at, ...rest } = event;
+  assert.ok(at !== undefined && Date.parse(at) > 0, `${rest.event} has no time`);
+  return rest;
+}
 
 export function phaseEvent(changes: Partial<PhaseEvent> = {}): PhaseEvent {
   return {
@@ -43,6 +56,20 @@ export function sampleReport(changes: Partial<Report> = {}): Report {
   return {
     event: "report",
     migrationId: "m1",
+    startedAt: "2026-11-26T16:17:24.250Z",
+    source: "alder-4711",
+    destination: "192.0.2.2:7000",
+    request: {
+      algorithm: "three-stage",
+      maxBandwidth: null,
+      maxPostcopyBandwidth: null,
+      downtimeLimitMs: null,
+      maxRounds: null,
+      throttle: null,
+      maxDowntimeMs: null,
+      maxTotalMs: null,
+      tuning: { defer: true, unchanged: true, prepull: true, checksums: true, chunkPages: 256 },
+    },
     algorithm: "three-stage",
     choice: null,
     rounds: [],

@@ -6,12 +6,12 @@ import { test, type TestContext } from "node:test";
 import { pino } from "pino";
 import { monotonicClock } from "../../../src/clock.js";
 import { HostContext } from "../../../src/host/context.js";
-import type { PhaseEvent } from "../../../src/host/events.js";
+import type { PhaseEvent, PhaseName, Told } from "../../../src/host/events.js";
 import { Journal } from "../../../src/host/journal.js";
 
 /** A context, and the names of what its listeners were told, in order. */
 function contextOf(t: TestContext): { context: HostContext; told: string[] } {
-  t.mock.timers.enable({ apis: ["setTimeout"] });
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
   const directory = mkdtempSync(join(tmpdir(), "tristage-context-"));
   const journal = Journal.open(directory);
   t.after(() => {
@@ -27,7 +27,7 @@ function contextOf(t: TestContext): { context: HostContext; told: string[] } {
   return { context, told };
 }
 
-function phase(name: string): PhaseEvent {
+function phase(name: PhaseName): PhaseEvent {
   const text = `the guest is ${name}`;
   const migration = { migrationId: "m", guestId: "g", guest: "idle" } as const;
   return { event: "phase", direction: "outgoing", phase: name, stage: 2, text, ...migration };
@@ -70,4 +70,16 @@ test("the second stage is hushed, and no other", (t) => {
     context.enter(stage);
     assert.deepEqual(told.splice(0), ["pausing"]);
   }
+});
+
+test("an event tells when it happened, however late it is told", (t) => {
+  const { context } = contextOf(t);
+  t.mock.timers.setTime(Date.parse("2026-11-26T16:17:24.250Z"));
+  const events: Told[] = [];
+  context.watch((event) => events.push(event));
+  context.hush();
+  context.emitPhase(phase("pausing"));
+  t.mock.timers.setTime(Date.parse("2026-11-26T16:17:24.280Z"));
+  context.speak();
+  assert.deepEqual(events, [{ ...phase("pausing"), at: "2026-11-26T16:17:24.250Z" }]);
 });

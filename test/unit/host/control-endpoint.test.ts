@@ -6,9 +6,15 @@ import { test, type TestContext } from "node:test";
 import { pino } from "pino";
 import { MigrationError } from "../../../src/failure.js";
 import { openControlEndpoint } from "../../../src/host/control-endpoint.js";
-import type { HostEvent, HostStatus } from "../../../src/host/events.js";
+import type { HostEvent, HostStatus, Told } from "../../../src/host/events.js";
 import { formatAddress, type Address } from "../../../src/transport/address.js";
-import { phaseEvent, sampleEstimate, progressEvent, sampleReport } from "../cli/samples.js";
+import {
+  phaseEvent,
+  progressEvent,
+  sampleEstimate,
+  sampleReport,
+  withoutTime,
+} from "../cli/samples.js";
 import { InMemoryService } from "./in-memory-service.js";
 
 const LOCAL: Address = { host: "127.0.0.1", port: 0 };
@@ -47,7 +53,7 @@ function lines(body: string): HostEvent[] {
   return body
     .split("\n")
     .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as HostEvent);
+    .map((line) => withoutTime(JSON.parse(line) as Told));
 }
 
 test("GET /status answers the host's status with the endpoint's real address", async (context) => {
@@ -157,6 +163,15 @@ test("a guest is paused, digested and resumed by its id", async (context) => {
   assert.deepEqual(found, [404, "GUEST_NOT_HERE"]);
 });
 
+test("a guest that stands still is discarded by DELETE, and one that runs is not", async (context) => {
+  const { service, send } = await open(context);
+  assert.deepEqual(await refusalOf(await send("DELETE", "/guests/g1")), [409, "GUEST_BUSY"]);
+  assert.deepEqual(await refusalOf(await send("DELETE", "/guests/g9")), [404, "GUEST_NOT_HERE"]);
+  await send("POST", "/guests/g1/pause");
+  assert.equal((await send("DELETE", "/guests/g1")).statusCode, 204);
+  assert.deepEqual(service.status().guests, []);
+});
+
 test("a followed migration is streamed from its first event to its report", async (context) => {
   const { service, send } = await open(context);
   const response = await send("POST", "/migrations?follow=true", { to: "127.0.0.1:7000" });
@@ -225,6 +240,7 @@ test("a wrong or missing token is refused with 401 on every route", async (conte
     ["DELETE", "/migrations/m1"],
     ["POST", "/guests/g1/pause"],
     ["POST", "/guests/g1/resume"],
+    ["DELETE", "/guests/g1"],
     ["GET", "/guests/g1/digest"],
     ["GET", "/nothing"],
   ] as const;

@@ -1,10 +1,12 @@
 import { MigrationError } from "../../../src/failure.js";
-import type {
-  EstimateEvent,
-  GuestDigest,
-  GuestStatus,
-  HostEvent,
-  HostState,
+import {
+  type EstimateEvent,
+  type GuestDigest,
+  type GuestStatus,
+  type HostEvent,
+  type HostState,
+  type Told,
+  told,
 } from "../../../src/host/events.js";
 import type { EstimateRequest, HostService, MigrateRequest } from "../../../src/host/service.js";
 import { phaseEvent, sampleEstimate, sampleReport } from "../cli/samples.js";
@@ -24,7 +26,7 @@ export class InMemoryService implements HostService {
     operationsPerSecond: 1_234_567,
   };
   guests: GuestStatus[] = [this.guest];
-  private readonly listeners = new Set<(event: HostEvent) => void>();
+  private readonly listeners = new Set<(event: Told) => void>();
   private readonly stages = new Map<string, 1 | 2 | 3>();
   private paused = false;
 
@@ -38,7 +40,7 @@ export class InMemoryService implements HostService {
       this.stages.set(event.migrationId, event.stage);
     }
     if (event.event === "report") this.stages.delete(event.migrationId);
-    for (const listener of this.listeners) listener(event);
+    for (const listener of this.listeners) listener(told(event));
   }
 
   status(): HostState {
@@ -95,6 +97,13 @@ export class InMemoryService implements HostService {
     return Promise.resolve();
   }
 
+  discard(guestId: string): Promise<void> {
+    if (guestId !== "g1") return reject({ code: "GUEST_NOT_HERE", guestId });
+    if (!this.paused) return reject({ code: "GUEST_BUSY", guestId, state: "running" });
+    this.guests = [];
+    return Promise.resolve();
+  }
+
   digest(guestId: string): Promise<GuestDigest> {
     return Promise.resolve({
       guestId,
@@ -108,7 +117,7 @@ export class InMemoryService implements HostService {
     });
   }
 
-  watch(listener: (event: HostEvent) => void): () => void {
+  watch(listener: (event: Told) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }

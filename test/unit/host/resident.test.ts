@@ -79,3 +79,15 @@ test("Resident is paused, and cannot start to leave, while it is digested", () =
     await digest;
     resident.require("running");
   }));
+
+test("Resident discards a guest that stands still, and no other", async () => {
+  await withResident(async (resident) => {
+    await assert.rejects(resident.discard(), {
+      failure: { code: "GUEST_BUSY", guestId: "g", state: "running" },
+    });
+    await advances(resident);
+    await resident.pause();
+    await resident.discard();
+    await assert.rejects(resident.resume(), { failure: { code: "GUEST_NOT_HERE", guestId: "g" } });
+  });
+});

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ALGORITHM_NAMES, type AlgorithmName } from "../../../../src/protocol/report.js";
 import {
-  ALGORITHM_NAMES,
   type AlgorithmChoice,
-  type AlgorithmName,
   describeMisfit,
   findMisfit,
   policyOf,
