@@ -36,10 +36,13 @@ export async function pumpSpan(byteCount: number, checks: boolean): Promise<Span
   const told = [String(byteCount), checks ? "checks" : "trusts"];
   const receiver = spawnNode([self, "receive", ...told]);
   const lines = receiver.stdout.setEncoding("utf8");
+  const received = once(receiver, "exit");
   const [port] = (await once(lines, "data")) as [string];
   const sender = spawnNode([self, "send", ...told, port.trim()]);
+  // Both may have ended by the time that the line is read.
+  const ended = Promise.all([received, once(sender, "exit")]);
   const [line] = (await once(lines, "data")) as [string];
-  await Promise.all([once(receiver, "exit"), once(sender, "exit")]);
+  await ended;
   return JSON.parse(line) as Span;
 }
 
