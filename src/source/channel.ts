@@ -146,7 +146,14 @@ export class Channel {
 
   private stageThree(): Drain {
     const { tables, sender, drainLimit, seat, clock } = this;
-    this.drain ??= new Drain(tables, sender, drainLimit, seat.tuning.unchanged, clock);
+    this.drain ??= new Drain(
+      tables,
+      sender,
+      drainLimit,
+      seat.tuning.unchanged,
+      clock,
+      seat.bulkCount,
+    );
     return this.drain;
   }
 

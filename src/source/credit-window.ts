@@ -1,7 +1,7 @@
 /** A page that the guest waits for may be behind this much pushed data, at the rate that the link showed… */
 const QUEUE_MS = 4;
 /**
- * …and behind no more than this on a fast link. There it is the pages under way themselves that are waited for: they cannot be
+ * …and behind no more than this on a fast link, over all channels. There it is the pages under way themselves that are waited for: they cannot be
  * asked for, and whoever touches one waits for all that left before it.
  */
 const QUEUE_BYTES = 1024 * 1024;
@@ -9,6 +9,8 @@ const FIRST_LIMIT_BYTES = 256 * 1024;
 /** A window below a few pages would stop the link between credits. */
 const LEAST_LIMIT_BYTES = 32 * 1024;
 const MOST_LIMIT_BYTES = 4 * 1024 * 1024;
+/** No delay of the path itself is taken to be longer: on a slow link even the smallest window takes long. */
+const MOST_PATH_MS = 50;
 /** No frame is taken to be faster: clocks have a grain. */
 const LEAST_MS = 0.01;
 /** The link's rate is the best of this many samples of a full window: it forgets a good moment after that many. */
@@ -28,7 +30,7 @@ interface Frame {
 
 /**
  * How many bytes may be under way on a channel in stage three: what the link carries in its shortest
- * delay, and a few milliseconds more. The window then keeps the link busy, and a requested page waits behind
+ * delay, and a few milliseconds or a mebibyte more. The window then keeps the link busy, and a requested page waits behind
  * little. (The idea of BBR, Cardwell et al., 2016: rate and delay are measured, and loss is not waited for.)
  *
  * What is measured can be no more than the window lets through. So a window that is used grows by what is credited,
@@ -37,16 +39,24 @@ interface Frame {
  * Pure: told what is sent and credited, and when.
  */
 export class CreditWindow {
+  private readonly queueBytes: number;
   private underWay = 0;
   private limit = FIRST_LIMIT_BYTES;
   private leastDelayMs = Number.POSITIVE_INFINITY;
   private readonly rates: number[] = [];
+  /** How long frames took since the window has been as small as it gets. */
+  private readonly floorDelaysMs: number[] = [];
   /** Oldest first. */
   private readonly frames: Frame[] = [];
   private credited = 0;
   /** When a frame was last credited, and when that frame had left. */
   private creditedMs = 0;
   private creditedSentMs = 0;
+
+  /** One of so many `channels` of a migration. */
+  constructor(channels: number) {
+    this.queueBytes = QUEUE_BYTES / channels;
+  }
 
   /** Bytes sent and not yet credited. */
   get underWayBytes(): number {
@@ -105,13 +115,26 @@ export class CreditWindow {
       this.rates.push(rate);
       if (this.rates.length > RATE_SAMPLES) this.rates.shift();
     }
+    this.lookAtFloor(delayMs);
     const best = Math.max(rate, ...this.rates);
-    const queueMs = Math.min(QUEUE_MS, QUEUE_BYTES / best);
+    const queueMs = Math.min(QUEUE_MS, this.queueBytes / best);
     const byRate = best * (this.leastDelayMs + queueMs);
     const hasQueue = delayMs > this.leastDelayMs * 1.5 + queueMs / 2;
     const grown = hasQueue ? 0 : this.limit + frame.bytes;
     // That little was sent says nothing against the window.
     const limit = Math.max(byRate, frame.wasFull ? grown : this.limit);
     this.limit = Math.max(LEAST_LIMIT_BYTES, Math.min(limit, MOST_LIMIT_BYTES));
+  }
+  /**
+   * Nothing queues in the smallest window: if frames still take long, the path has become longer, or its hosts want for cores. Or the
+   * link is slow, which a longer delay than `MOST_PATH_MS` is taken for.
+   */
+  private lookAtFloor(delayMs: number): void {
+    const delays = this.floorDelaysMs;
+    if (this.limit > LEAST_LIMIT_BYTES) delays.length = 0;
+    else delays.push(delayMs);
+    if (delays.length < RATE_SAMPLES) return;
+    const pathMs = Math.min(...delays.splice(0));
+    if (pathMs <= MOST_PATH_MS) this.leastDelayMs = pathMs;
   }
 }

@@ -21,7 +21,7 @@ const PRIORITY = { PREPULL: 1, PUSH: 0 } as const;
  */
 export class Drain {
   private readonly jobs = new PQueue({ concurrency: 1 });
-  private readonly window = new CreditWindow();
+  private readonly window: CreditWindow;
   private readonly order: PushOrder;
   private wake: (() => void) | undefined;
 
@@ -31,7 +31,10 @@ export class Drain {
     private readonly limit: RateLimit,
     private readonly mayBeUnchanged: boolean,
     private readonly clock: Clock,
+    /** Of the migration, this one among them. */
+    channels: number,
   ) {
+    this.window = new CreditWindow(channels);
     this.order = new PushOrder(tables);
     // What stage one has overdrawn is paid for first.
     this.enqueue(PRIORITY.PREPULL, () => undefined);

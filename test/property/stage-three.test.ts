@@ -98,7 +98,7 @@ const credits = fc.array(
 test("CreditWindow never counts below zero, nor opens with a full window under way", () => {
   fc.assert(
     fc.property(credits, (rounds) => {
-      const window = new CreditWindow();
+      const window = new CreditWindow(1);
       const underWay: number[] = [];
       let nowMs = 0;
       for (const { frames, bytes, ms, credited } of rounds) {
@@ -123,10 +123,10 @@ test("CreditWindow never counts below zero, nor opens with a full window under w
 });
 
 test("CreditWindow refuses a credit for bytes that were not sent", () => {
-  const window = new CreditWindow();
+  const window = new CreditWindow(1);
   window.sent(100, 0);
   assert.equal(window.credit(60, 1), false);
-  const other = new CreditWindow();
+  const other = new CreditWindow(1);
   other.sent(100, 0);
   assert.equal(other.credit(101, 1), false);
 });
@@ -135,11 +135,15 @@ interface TestLink {
   readonly bytesPerMs: number;
   readonly delayMs: number;
   readonly mostFrameBytes: number;
+  /** After a while the thread that sends gets a core only so often. */
+  readonly coreEveryMs?: number;
+  readonly channels?: number;
 }
 
 /** Keeps the window full over a link that queues; returns its limit after each credit. */
-function drive({ bytesPerMs, delayMs, mostFrameBytes }: TestLink, credits: number) {
-  const window = new CreditWindow();
+function drive(link: TestLink, credits: number) {
+  const { bytesPerMs, delayMs, mostFrameBytes, coreEveryMs = 0, channels = 1 } = link;
+  const window = new CreditWindow(channels);
   const limits: { readonly atMs: number; readonly bytes: number }[] = [];
   const arrivals: { readonly atMs: number; readonly bytes: number }[] = [];
   let nowMs = 0;
@@ -153,6 +157,7 @@ function drive({ bytesPerMs, delayMs, mostFrameBytes }: TestLink, credits: numbe
     }
     const { atMs, bytes } = arrivals.shift()!;
     nowMs = Math.max(nowMs, atMs);
+    if (coreEveryMs > 0 && credit > 20) nowMs = Math.ceil(nowMs / coreEveryMs) * coreEveryMs;
     assert.ok(window.credit(bytes, nowMs));
     limits.push({ atMs: nowMs, bytes: window.limitBytes });
   }
@@ -179,18 +184,61 @@ test("CreditWindow has little under way on a link that is fast: it cannot be ask
   assert.ok(least > bytesPerMs * delayMs, "the link stands still in between");
 });
 
+test("CreditWindow has as much under way on several channels as on one", () => {
+  const link = { bytesPerMs: 600_000, delayMs: 0.05, mostFrameBytes: 2 ** 20, channels: 4 };
+  const settled = drive(link, 1000).slice(500);
+  const most = Math.max(...settled.map(({ bytes }) => bytes));
+  assert.ok(most < 2 ** 19, `${String(most)} bytes on each`);
+});
+
+test("CreditWindow opens again where it is cores that are short, and not the link", () => {
+  const link = { bytesPerMs: 1_000_000, delayMs: 0.05, mostFrameBytes: 2 ** 20 };
+  const settled = drive({ ...link, coreEveryMs: 8 }, 2000).slice(1000);
+  const least = Math.min(...settled.map(({ bytes }) => bytes));
+  assert.ok(least > 2 ** 19, `${String(least)} bytes`);
+});
+
+test("CreditWindow stays small on a slow link, however long that takes", () => {
+  // 1 Mbit/s, where the smallest window takes a quarter of a second.
+  const settled = drive({ bytesPerMs: 125, delayMs: 1, mostFrameBytes: 8192 }, 1000).slice(500);
+  const most = Math.max(...settled.map(({ bytes }) => bytes));
+  assert.ok(most <= 36 * 1024, `${String(most)} bytes`);
+});
+
 test("CreditWindow does not take credits that are read late for a fast link", () => {
-  const window = new CreditWindow();
   const bytes = 128 * 1024;
-  for (let frame = 0; frame < 10; frame += 1) window.sent(bytes, frame / 2);
-  window.sent(bytes, 4.8);
+  const late = new CreditWindow(1);
+  for (let frame = 0; frame < 10; frame += 1) late.sent(bytes, frame / 2);
+  late.sent(bytes, 4.8);
   // To all appearances eleven frames in the 0.2 ms that the last was under way.
-  for (let frame = 0; frame < 11; frame += 1) assert.ok(window.credit(bytes, 5));
-  assert.ok(window.limitBytes < 2 ** 21, `${String(window.limitBytes)} bytes`);
+  for (let frame = 0; frame < 11; frame += 1) assert.ok(late.credit(bytes, 5));
+  assert.ok(late.limitBytes < 2 ** 21, `${String(late.limitBytes)} bytes`);
+
+  const twice = new CreditWindow(1);
+  for (let frame = 0; frame < 11; frame += 1) twice.sent(bytes, frame / 2);
+  assert.ok(twice.credit(bytes, 5));
+  twice.sent(bytes, 5);
+  for (let frame = 0; frame < 11; frame += 1) assert.ok(twice.credit(bytes, 5.1));
+  assert.ok(twice.limitBytes < 2 ** 21, `${String(twice.limitBytes)} bytes`);
+});
+
+test("CreditWindow does not take a silence for a slow link", () => {
+  const window = new CreditWindow(1);
+  const bytes = window.limitBytes / 2;
+  let nowMs = 1e6;
+  for (let burst = 0; burst < 40; burst += 1) {
+    window.sent(bytes, nowMs);
+    window.sent(bytes, nowMs);
+    // The first is the quickest.
+    nowMs += burst === 0 ? 1 : 4;
+    assert.ok(window.credit(2 * bytes, nowMs));
+    nowMs += 1000;
+    assert.ok(window.limitBytes >= bytes, `${String(window.limitBytes)} bytes`);
+  }
 });
 
 test("CreditWindow does not shrink while little is sent", () => {
-  const window = new CreditWindow();
+  const window = new CreditWindow(1);
   const before = window.limitBytes;
   for (let fault = 0; fault < 100; fault += 1) {
     window.sent(4200, fault * 30);

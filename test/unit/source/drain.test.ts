@@ -36,7 +36,7 @@ class Draining {
     } as unknown as PageSender;
     const clock = { nowMs: () => this.nowMs };
     const limit = new RateLimit(this.tables.handle.limiter, undefined, 1, clock);
-    this.drain = new Drain(this.tables, sender, limit, true, clock);
+    this.drain = new Drain(this.tables, sender, limit, true, clock, 1);
   }
 
   /** The destination takes in the oldest frame that it has not; all that follows from it has happened. */
