@@ -55,6 +55,7 @@ export type Failure =
   | { readonly code: "CPU_STATE_REFUSED"; readonly guest: string; readonly detail: string }
   | { readonly code: "GUEST_SETTING"; readonly guest: string; readonly text: string }
   | { readonly code: "GUEST_NOT_HERE"; readonly guestId: string }
+  | { readonly code: "GUEST_NOT_LEAVING"; readonly guestId: string }
   | { readonly code: "GUEST_BUSY"; readonly guestId: string; readonly state: BusyState }
   | { readonly code: "GUEST_OWNED_HERE"; readonly guestId: string; readonly generation: number }
   | { readonly code: "MIGRATION_UNKNOWN"; readonly migrationId: string }
@@ -74,9 +75,11 @@ const BUSY = {
   leaving: "leaving, and its migration has not ended; wait for the report",
   handedOver: "past the switchover, so it can no longer be cancelled; wait for the report",
   inDoubt:
-    "in doubt, since its other host may own it; make sure that it does not run there, then tristage resume --in-doubt lets it go on here",
-  stranded: "stranded between two hosts, and lacks pages for good; discard it and start it anew",
-  crashed: "crashed, and does not run again; correct its program or its settings and start it anew",
+    "in doubt, since its other host may own it; make sure that it does not run there, then tristage resume --in-doubt lets it go on here, and discard --force ends it for good",
+  stranded:
+    "stranded between two hosts, and lacks pages for good; tristage discard --force ends it on either host",
+  crashed:
+    "crashed, and does not run again; correct its program or its settings, start it anew, and discard this one",
 } as const;
 
 export type BusyState = keyof typeof BUSY;
@@ -181,6 +184,8 @@ export function describe(failure: Failure): string {
       return `guest "${failure.guest}": ${failure.text}`;
     case "GUEST_NOT_HERE":
       return `no guest ${failure.guestId} is on this host; "tristage status" lists those that are`;
+    case "GUEST_NOT_LEAVING":
+      return `guest ${failure.guestId} is not about to leave; "tristage status" lists the migrations under way`;
     case "GUEST_BUSY":
       return `guest ${failure.guestId} is ${BUSY[failure.state]}`;
     case "MIGRATION_UNKNOWN":

@@ -3,11 +3,18 @@ import { text as readText } from "node:stream/consumers";
 import { z } from "zod";
 import { MigrationError } from "../failure.js";
 import type { EstimateEvent, HostEvent, HostStatus } from "../host/events.js";
-import type { EstimateRequest, MigrateRequest } from "../host/service.js";
+import type {
+  DiscardRequest,
+  EstimateRequest,
+  MigrateRequest,
+  ResumeRequest,
+} from "../host/service.js";
 import { formatAddress, type Address } from "../transport/address.js";
 
 /** A host that does not answer at once is stuck; it has nothing to compute for these. */
 const ANSWER_TIMEOUT_MS = 5000;
+/** A guest obeys when what was asked of it before is done: the digest of 4 GiB, an operation that takes long. */
+const GUEST_TIMEOUT_MS = 60_000;
 /** What probes of a slow link add to the time that a guest is watched; see protocol/limits.ts. */
 const PROBING_MS = 30_000;
 
@@ -16,7 +23,11 @@ const estimated = z.looseObject({
   event: z.literal("estimate"),
   predictions: z.array(z.unknown()),
 });
-const answered = z.looseObject({ host: z.string(), guests: z.array(z.unknown()) });
+const answered = z.looseObject({
+  host: z.string(),
+  guests: z.array(z.unknown()),
+  migrations: z.array(z.unknown()),
+});
 
 interface Call {
   readonly method: "GET" | "POST" | "DELETE";
@@ -81,24 +92,31 @@ export class ControlClient {
   }
 
   cancel(migrationId: string): Promise<void> {
-    return this.tell("DELETE", `/migrations/${encodeURIComponent(migrationId)}`);
+    const path = `/migrations/${encodeURIComponent(migrationId)}`;
+    return this.tell("DELETE", path, ANSWER_TIMEOUT_MS);
   }
 
   pause(guestId: string): Promise<void> {
     return this.tell("POST", `/guests/${encodeURIComponent(guestId)}/pause`);
   }
 
-  resume(guestId: string): Promise<void> {
-    return this.tell("POST", `/guests/${encodeURIComponent(guestId)}/resume`);
+  resume(guestId: string, { inDoubt = false }: ResumeRequest = {}): Promise<void> {
+    const query = inDoubt ? "?inDoubt=true" : "";
+    return this.tell("POST", `/guests/${encodeURIComponent(guestId)}/resume${query}`);
   }
 
-  discard(guestId: string): Promise<void> {
-    return this.tell("DELETE", `/guests/${encodeURIComponent(guestId)}`);
+  discard(guestId: string, { force = false }: DiscardRequest = {}): Promise<void> {
+    const query = force ? "?force=true" : "";
+    return this.tell("DELETE", `/guests/${encodeURIComponent(guestId)}${query}`);
   }
 
   /** Asks for something that has no answer but that it is done. */
-  private async tell(method: Call["method"], path: string): Promise<void> {
-    const response = await this.call({ method, path, patienceMs: ANSWER_TIMEOUT_MS });
+  private async tell(
+    method: Call["method"],
+    path: string,
+    patienceMs = GUEST_TIMEOUT_MS,
+  ): Promise<void> {
+    const response = await this.call({ method, path, patienceMs });
     response.resume();
   }
 

@@ -1,9 +1,10 @@
-import type { GuestStatus } from "../host/events.js";
+import { failureOf, MigrationError } from "../failure.js";
+import { type GuestEvent, type GuestStatus, told } from "../host/events.js";
 import { type Arguments, usage } from "./arguments.js";
 import type { Command } from "./commands/command.js";
 import { ControlClient } from "./control-client.js";
 import { EXIT } from "./exit-codes.js";
-import { TOKEN_OPTION, valued } from "./options.js";
+import { JSON_OPTION, TOKEN_OPTION, valued } from "./options.js";
 import { printable } from "./show/sentences.js";
 
 /** What a person asks a host to do with one of its guests. */
@@ -12,12 +13,15 @@ export interface GuestWish {
   readonly options?: Command["options"];
   /** Rejects with what the host says against it. */
   readonly carryOut: (host: ControlClient, guest: GuestStatus, args: Arguments) => Promise<void>;
-  /** What is true of the guest then, as in "is paused". */
+  /** What is true of the guest then: for people, as in "is paused", and for programs. */
   readonly done: string;
+  readonly state: GuestEvent["state"];
 }
 
+const MAY_COME_YET = "that host may do it yet; tristage status --from tells";
+
 /** A command that carries out `wish` for the guest that is named, or for the only one. */
-export function forGuest({ summary, options, carryOut, done }: GuestWish): Command {
+export function forGuest({ summary, options, carryOut, done, state }: GuestWish): Command {
   return {
     summary,
     options: {
@@ -25,31 +29,36 @@ export function forGuest({ summary, options, carryOut, done }: GuestWish): Comma
       guest: valued("Id of the guest, if the host has several"),
       ...options,
       ...TOKEN_OPTION,
+      ...JSON_OPTION,
     },
 
     async run(args) {
       const from = args.required(args.peerAddress("from"), "--from HOST:PORT");
       const host = new ControlClient(from, args.token("token-file"));
       const guest = pick((await host.status()).guests, args.text("guest"));
-      await carryOut(host, guest, args);
-      process.stdout.write(`${printable(`${nameOf(guest)} ${done}`)}\n`);
+      await carryOut(host, guest, args).catch((error: unknown) => {
+        const isSilent = failureOf(error).code === "PEER_SILENT";
+        if (isSilent) process.stderr.write(`tristage: ${MAY_COME_YET}\n`);
+        throw error;
+      });
+      const { guestId, guest: name, generation } = guest;
+      const line = args.flag("json")
+        ? JSON.stringify(told({ event: "guest", guestId, guest: name, state, generation }))
+        : printable(`guest ${name} (${guestId}) ${done}`);
+      process.stdout.write(`${line}\n`);
       return EXIT.DONE;
     },
   };
 }
 
-/** As people are told of a guest. */
-export function nameOf({ guest, guestId }: Pick<GuestStatus, "guest" | "guestId">): string {
-  return `guest ${guest} (${guestId})`;
-}
-
-/** Throws USAGE. */
+/** Throws GUEST_NOT_HERE or USAGE. */
 function pick(guests: readonly GuestStatus[], guestId: string | undefined): GuestStatus {
   const found = guests.filter((it) => guestId === undefined || it.guestId === guestId);
   const [only, ...others] = found;
   if (only === undefined) {
-    const which = guestId === undefined ? "no guest" : `no guest ${guestId}`;
-    throw usage(`${which} is on that host; tristage status shows where guests are`);
+    throw guestId === undefined
+      ? usage("no guest is on that host; tristage status shows where guests are")
+      : new MigrationError({ code: "GUEST_NOT_HERE", guestId });
   }
   if (others.length > 0) {
     const ids = found.map((it) => it.guestId).join(", ");

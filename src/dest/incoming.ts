@@ -49,6 +49,8 @@ export class Incoming {
   readonly tables: ArrivalTables;
   guest: Guest | undefined;
   throughput: ThroughputRecorder | undefined;
+  /** Once it has ended: resolves when nothing of it moves any more. */
+  closed: Promise<void> = Promise.resolve();
   private readonly channels: ChannelSet;
   private switchover: Switchover | undefined;
   private receivedMs = 0;
@@ -368,7 +370,7 @@ export class Incoming {
     clearTimeout(this.patience);
     const closed = failure === null ? this.control.close() : this.control.fail(failure);
     // The channels last: a channel that breaks before its reason is known would be taken for the reason.
-    void closed.then(() => this.closeChannels());
+    this.closed = closed.then(() => this.closeChannels());
   }
 
   private async closeChannels(): Promise<void> {

@@ -64,10 +64,15 @@ export class Arrivals {
     }
   }
 
-  /** Throws GUEST_BUSY for a guest whose pages are still coming. */
-  refuseWhileArriving(guestId: string): void {
-    if (!this.arriving().some(({ spec }) => spec.guestId === guestId)) return;
-    throw new MigrationError({ code: "GUEST_BUSY", guestId, state: "arriving" });
+  /** Resolves when nothing comes any more for a guest that was left without some of its pages. Throws GUEST_BUSY for one that arrives. */
+  async ended(guestId: string): Promise<void> {
+    for (const incoming of this.incoming.values()) {
+      if (incoming.spec.guestId !== guestId) continue;
+      if (incoming.phase.name !== "stranded") {
+        throw new MigrationError({ code: "GUEST_BUSY", guestId, state: "arriving" });
+      }
+      await incoming.closed;
+    }
   }
 
   /** A guest that was left without some of its pages is gone now. */

@@ -68,7 +68,10 @@ const migrateBody = z.strictObject({
     .partial()
     .optional(),
 });
-const migrateQuery = z.strictObject({ follow: z.enum(["true", "false"]).optional() });
+const flagText = z.enum(["true", "false"]).optional();
+const migrateQuery = z.strictObject({ follow: flagText });
+const resumeQuery = z.strictObject({ inDoubt: flagText });
+const discardQuery = z.strictObject({ force: flagText });
 const idParameter = z.object({ id: z.string() });
 
 /** Failures that are the caller's, or the destination's; every other one is this host's. */
@@ -157,12 +160,14 @@ function route(
   });
 
   app.post("/guests/:id/resume", async (request, reply) => {
-    await service.resume(read(idParameter, request.params).id);
+    const inDoubt = read(resumeQuery, request.query).inDoubt === "true";
+    await service.resume(read(idParameter, request.params).id, { inDoubt });
     return reply.code(204).send();
   });
 
   app.delete("/guests/:id", async (request, reply) => {
-    await service.discard(read(idParameter, request.params).id);
+    const force = read(discardQuery, request.query).force === "true";
+    await service.discard(read(idParameter, request.params).id, { force });
     return reply.code(204).send();
   });
 

@@ -1,6 +1,7 @@
 import { estimate } from "../source/estimate/estimate.js";
 import type { HostContext } from "./context.js";
 import type { EstimateEvent } from "./events.js";
+import { freeMemorySoon } from "./free-memory.js";
 import { requirePeer } from "./peer-address.js";
 import type { EstimateRequest } from "./service.js";
 
@@ -18,13 +19,11 @@ export async function estimateFor(
   resident.require("running", "migrating", "paused");
   const link = { to, token, maxBandwidth: request.maxBandwidth };
   const { guest, heat } = resident;
-  const found = await estimate(
-    guest.ram,
-    heat,
-    link,
-    request.durationMs ?? DEFAULT_ESTIMATE_MS,
-    clock,
-  );
   const { guestId, name } = guest.spec;
+  const durationMs = request.durationMs ?? DEFAULT_ESTIMATE_MS;
+  const found = await estimate(guest.ram, heat, link, durationMs, clock).finally(() => {
+    // It was held here when the guest left.
+    if (!context.residents.has(guestId)) freeMemorySoon();
+  });
   return { event: "estimate", guestId, guest: name, to: request.to, ...found };
 }

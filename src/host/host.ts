@@ -19,7 +19,13 @@ import { estimateFor } from "./estimates.js";
 import type { EstimateEvent, GuestDigest, HostState, Told } from "./events.js";
 import { Journal } from "./journal.js";
 import { Resident } from "./resident.js";
-import type { EstimateRequest, HostService, MigrateRequest } from "./service.js";
+import type {
+  DiscardRequest,
+  EstimateRequest,
+  HostService,
+  MigrateRequest,
+  ResumeRequest,
+} from "./service.js";
 import { Readiness } from "./readiness.js";
 import { RELEASE } from "./release.js";
 
@@ -181,18 +187,18 @@ export class Host implements HostService, AsyncDisposable {
     await this.context.resident(guestId).pause();
   }
 
-  async resume(guestId: string): Promise<void> {
+  async resume(guestId: string, request?: ResumeRequest): Promise<void> {
     const resident = this.context.resident(guestId);
     this.departures.refuseWhileLeaving(guestId);
-    await resident.resume();
+    await resident.resume(request);
   }
 
-  async discard(guestId: string): Promise<void> {
+  async discard(guestId: string, request?: DiscardRequest): Promise<void> {
     const { context } = this;
     const resident = context.resident(guestId);
     this.departures.refuseWhileLeaving(guestId);
-    this.arrivals.refuseWhileArriving(guestId);
-    await resident.discard();
+    await this.arrivals.ended(guestId);
+    await resident.discard(request);
     context.residents.delete(guestId);
     this.arrivals.forget(guestId);
     freeMemorySoon();

@@ -5,6 +5,7 @@ import { identify } from "../guest/identity.js";
 import type { ThroughputRecorder } from "../guest/throughput.js";
 import { HeatClock } from "../source/heat-clock.js";
 import type { GuestDigest, GuestEvent, GuestState, GuestStatus } from "./events.js";
+import type { DiscardRequest, ResumeRequest } from "./service.js";
 
 /** A guest that stands on this host, and what may be done with it now. */
 export class Resident {
@@ -46,9 +47,9 @@ export class Resident {
     return this.tried;
   }
 
-  /** Whatever becomes of its migration, a guest that crashed stays so. */
+  /** Whatever becomes of its migration, a guest that crashed stays so, and one that is gone becomes nothing. */
   become(state: GuestState): void {
-    if (state === this.current || this.current === "crashed") return;
+    if (state === this.current || this.current === "crashed" || this.gone) return;
     this.current = state;
     this.announce(state);
   }
@@ -73,10 +74,9 @@ export class Resident {
     });
   }
 
-  /** Also ends a doubt: whoever says it has made sure that the guest runs nowhere else. */
-  resume(): Promise<void> {
+  resume({ inDoubt = false }: ResumeRequest = {}): Promise<void> {
     return this.inTurn(() => {
-      this.require("paused", "inDoubt");
+      this.require("paused", ...(inDoubt ? (["inDoubt"] as const) : []));
       return this.goOn();
     });
   }
@@ -115,10 +115,10 @@ export class Resident {
     this.announce("released");
   }
 
-  /** Ends it for good. Rejects with GUEST_BUSY unless it stands still. */
-  discard(): Promise<void> {
+  /** Ends it for good. Rejects with GUEST_BUSY for one that runs, or may be the last there is of it. */
+  discard({ force = false }: DiscardRequest = {}): Promise<void> {
     return this.inTurn(async () => {
-      this.require("paused", "inDoubt", "stranded", "crashed");
+      this.require("paused", "crashed", ...(force ? (["inDoubt", "stranded"] as const) : []));
       await this.dispose();
       this.announce("discarded");
     });

@@ -26,6 +26,16 @@ export interface EstimateRequest {
   readonly durationMs?: number | undefined;
 }
 
+export interface ResumeRequest {
+  /** Also a guest in doubt: whoever asks has made sure that it runs nowhere else. */
+  readonly inDoubt?: boolean | undefined;
+}
+
+export interface DiscardRequest {
+  /** Also a guest in doubt, which may be the last there is of it, and a stranded one, which may still run. */
+  readonly force?: boolean | undefined;
+}
+
 /** The longest that one request may watch a guest. */
 export const MAX_ESTIMATE_MS = 60_000;
 
@@ -43,12 +53,9 @@ export interface HostService {
   cancel(migrationId: string, by: string): void;
   pause(guestId: string): Promise<void>;
   /** Refused while the guest's migration is still under way: whether it may run is not known yet. */
-  resume(guestId: string): Promise<void>;
-  /**
-   * Ends a guest that does not run, and frees its memory. Refused for one that runs, and while its migration is under
-   * way.
-   */
-  discard(guestId: string): Promise<void>;
+  resume(guestId: string, request?: ResumeRequest): Promise<void>;
+  /** Ends a paused or crashed guest, and gives its memory back soon. Refused while its migration is under way. */
+  discard(guestId: string, request?: DiscardRequest): Promise<void>;
   /** Pauses the guest if it runs, digests it, and lets it go on as it was. */
   digest(guestId: string): Promise<GuestDigest>;
   /** Calls `listener` with each event from now on; the result stops it. */

@@ -220,7 +220,7 @@ export const MESSAGES = {
     sender: "dest",
     phases: ["greeting"],
     summary:
-      "Answers `ask` from the journal; `refused` is journalled before it is said. `lost`: it ran here, and that process is gone. " +
+      "Answers `ask` from the journal; `refused` is journalled before it is said. `lost`: it ran here, and is here no longer. " +
       "`unknown`: this host never was ready for it, so it says nothing of who has it.",
     body: z.strictObject({
       generation,

@@ -113,7 +113,7 @@ export type Choice = z.infer<typeof choice>;
 
 /** What the destination said, when it was asked who owns the guest, that left it open. */
 const doubt = z.strictObject({
-  /** `lost`: it ran there, and that process is gone. `unknown`: that host has no record of it. Null: no answer came. */
+  /** `lost`: it ran there, and is there no longer. `unknown`: that host has no record of it. Null: no answer came. */
   answer: z.enum(["lost", "unknown"]).nullable(),
   /** Why no answer came, when it was asked last. */
   problem: z.string().nullable(),
@@ -124,7 +124,7 @@ export type Doubt = z.infer<typeof doubt>;
 export function describeDoubt(doubt: Doubt | null): string {
   switch (doubt?.answer) {
     case "lost":
-      return "the guest ran on the destination, and that process is gone; it stays paused on the source as it was when it was handed over, and if that will do, tristage resume --in-doubt lets it go on";
+      return "the guest ran on the destination, and is there no longer; it stays paused on the source as it was when it was handed over, and if that will do, tristage resume --in-doubt lets it go on";
     case "unknown":
       return "the host that answers at the destination's address never was ready for the guest; it stays paused on the source, so make sure that it does not run elsewhere before tristage resume --in-doubt lets it go on";
     default:

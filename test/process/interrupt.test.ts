@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { HostEvent } from "../../src/host/events.js";
+import type { GuestEvent, HostEvent } from "../../src/host/events.js";
 import { formatAddress } from "../../src/transport/address.js";
 import { Daemon, Tristage } from "./daemon.js";
 import { Proxy } from "./proxy.js";
@@ -66,10 +66,15 @@ test("tristage pause, resume and cancel do to the guest that they name what they
   assert.equal((await source.order("pause", ...named)).code, 0);
   assert.equal((await source.guest()).state, "paused");
   const idle = await source.order("cancel", ...named);
-  assert.deepEqual([idle.code, /is not leaving that host/.test(idle.said)], [2, true]);
-  const running = await source.order("discard", "--guest", "nobody");
-  assert.deepEqual([running.code, /no guest nobody is on that host/.test(running.said)], [2, true]);
-  assert.equal((await source.order("resume", ...named)).code, 0);
+  assert.deepEqual([idle.code, /is not about to leave/.test(idle.said)], [1, true]);
+  const unknown = await source.order("discard", "--guest", "nobody");
+  assert.deepEqual([unknown.code, /no guest nobody is on this host/.test(unknown.said)], [1, true]);
+  const resumed = await source.order("resume", ...named, "--json");
+  assert.equal(resumed.code, 0);
+  const { at, ...event } = JSON.parse(resumed.said) as GuestEvent & { at: string };
+  assert.ok(Date.parse(at) > 0);
+  const guest = { guestId, guest: "random-writer", generation: 1 };
+  assert.deepEqual(event, { event: "guest", state: "running", ...guest });
   await source.progress(1000);
 
   const migrationId = await source.migrate(proxy.address, { maxBandwidth: 128 * 1024 });
@@ -82,6 +87,23 @@ test("tristage pause, resume and cancel do to the guest that they name what they
   assert.equal((await source.report(migrationId)).outcome, "cancelled");
   await source.progress(1000);
   await assertUnmoved(source);
+});
+
+test("a guest whose migration has not ended on the destination cannot be discarded there", async () => {
+  await using dest = await Daemon.dest();
+  await using proxy = await Proxy.open(dest.target);
+  await using source = await Daemon.source(GUEST, ...MEMORY);
+  const migrationId = await source.migrate(proxy.address);
+  await dest.phase("observing", migrationId);
+  // The report is on its way, and so the migration under way.
+  proxy.stall();
+  await dest.pause();
+  const early = await dest.order("discard");
+  assert.deepEqual([early.code, /is still arriving/.test(early.said)], [1, true], early.said);
+  proxy.unstall();
+  await dest.phase("ended", migrationId);
+  assert.equal((await dest.order("discard")).code, 0);
+  assert.deepEqual((await dest.status()).guests, []);
 });
 
 test("Ctrl-C cancels what tristage migrate has started, and the guest runs on at the source", async () => {

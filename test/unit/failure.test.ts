@@ -46,6 +46,7 @@ const SAMPLES: { readonly [Code in FailureCode]: Omit<Extract<Failure, { code: C
     CANNOT_ACCEPT: { address: "127.0.0.1:7000", cause: "accept EMFILE" },
     THREADS_SHORT: { cause: "ERR_WORKER_INIT_FAILED" },
     MIGRATION_UNKNOWN: { migrationId: "m1" },
+    GUEST_NOT_LEAVING: { guestId: "g1" },
     GUEST_BUSY: { guestId: "g1", state: "paused" },
     GUEST_OWNED_HERE: { guestId: "g1", generation: 3 },
     USAGE: { detail: "DETAIL" },

@@ -1,15 +1,14 @@
-import { forGuest, nameOf } from "../for-guest.js";
-import { usage } from "../arguments.js";
+import { MigrationError } from "../../failure.js";
+import { forGuest } from "../for-guest.js";
 
 export const cancel = forGuest({
   summary: "Cancel the migration of a guest before it is handed over; the guest stays",
-  async carryOut(host, guest) {
+  async carryOut(host, { guestId }) {
     const { migrations } = await host.status();
-    const leaving = migrations.find(
-      ({ direction, guestId }) => direction === "outgoing" && guestId === guest.guestId,
-    );
-    if (leaving === undefined) throw usage(`${nameOf(guest)} is not leaving that host`);
+    const leaving = migrations.find((it) => it.direction === "outgoing" && it.guestId === guestId);
+    if (leaving === undefined) throw new MigrationError({ code: "GUEST_NOT_LEAVING", guestId });
     await host.cancel(leaving.migrationId);
   },
   done: "stays; its migration is cancelled",
+  state: "running",
 });

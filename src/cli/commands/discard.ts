@@ -1,7 +1,12 @@
 import { forGuest } from "../for-guest.js";
+import { flag } from "../options.js";
 
 export const discard = forGuest({
-  summary: "End a guest that does not run, for good, and free its memory",
-  carryOut: (host, { guestId }) => host.discard(guestId),
-  done: "is gone, and its memory is free",
+  summary: "End a paused or crashed guest for good, and free its memory",
+  options: {
+    force: flag("Also a guest in doubt, maybe the last there is of it, or stranded, which may run"),
+  },
+  carryOut: (host, { guestId }, args) => host.discard(guestId, { force: args.flag("force") }),
+  done: "is gone",
+  state: "discarded",
 });

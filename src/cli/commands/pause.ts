@@ -4,4 +4,5 @@ export const pause = forGuest({
   summary: "Stop a guest where it is",
   carryOut: (host, { guestId }) => host.pause(guestId),
   done: "is paused",
+  state: "paused",
 });

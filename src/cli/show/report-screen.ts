@@ -67,7 +67,7 @@ function table(report: Report): [string, string][] {
   const channels = counted(report.channels, "channel");
   const compared = verified.pages === null ? "not told" : `${n(verified.pages)} pages compared`;
   const rows: [string, string | null][] = [
-    ["route", routeOf(report)],
+    ["asked", routeOf(report)],
     ["total", `${duration(totalMs)} = ${sum({ preparation, downtime, resume })}`],
     ["downtime", parts === null ? null : partsOf(parts)],
     ["rounds", roundsLine(report)],
@@ -84,9 +84,10 @@ function table(report: Report): [string, string][] {
   return rows.filter((row): row is [string, string] => row[1] !== null);
 }
 
-/** From where, whereto, and when it was asked for. */
+/** When it was asked for, whereto, and, if the row has room for its name, from where. */
 function routeOf({ source, destination, startedAt }: Report): string {
-  return `${source} to ${destination}, ${startedAt.replace("T", " ").replace(/\.\d+/, "")}`;
+  const when = startedAt.replace("T", " ").replace(/\.\d+/, "");
+  return `${when} to ${destination} from ${source}`;
 }
 
 /** What page data was held to, and what was pushed then. */

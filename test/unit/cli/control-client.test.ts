@@ -117,6 +117,9 @@ test("a host that takes a call and hangs is PEER_SILENT after the time that the 
     [(client) => client.estimate({ to: "a:1", durationMs: 2000 }), 37_000],
     [(client) => client.migrate({ to: "a:1" }, never), 5000],
     [(client) => client.cancel("m1"), 5000],
+    [(client) => client.pause("g1"), 60_000],
+    [(client) => client.resume("g1"), 60_000],
+    [(client) => client.discard("g1"), 60_000],
   ];
   for (const [call, patienceMs] of calls) {
     const { client, isCalled } = await hangs(context);

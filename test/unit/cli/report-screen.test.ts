@@ -96,7 +96,7 @@ test("a report says from where the guest was to go, whereto, when, and what it w
     const report = sampleReport({ request: { ...request, ...changes } });
     return reportScreen(report, plainStyle).join("\n");
   };
-  assert.match(screen({}), /route +alder-4711 to 192\.0\.2\.2:7000, 2026-11-26 16:17:24Z\n/);
+  assert.match(screen({}), /asked +2026-11-26 16:17:24Z to 192\.0\.2\.2:7000 from alder-4711\n/);
   assert.match(screen({}), /1\.01 GB\/s, 4 channels\n/);
   assert.match(screen({ maxBandwidth: 125e6 }), / \(at most 125 MB\/s\), 4 channels\n/);
   const both = { maxBandwidth: 125e6, maxPostcopyBandwidth: 5e7 };

@@ -166,9 +166,14 @@ test("a guest is paused, digested and resumed by its id", async (context) => {
 test("a guest that stands still is discarded by DELETE, and one that runs is not", async (context) => {
   const { service, send } = await open(context);
   assert.deepEqual(await refusalOf(await send("DELETE", "/guests/g1")), [409, "GUEST_BUSY"]);
+  const nonsense = await send("DELETE", "/guests/g1?force=perhaps");
+  assert.deepEqual(await refusalOf(nonsense), [400, "USAGE"]);
   assert.deepEqual(await refusalOf(await send("DELETE", "/guests/g9")), [404, "GUEST_NOT_HERE"]);
   await send("POST", "/guests/g1/pause");
-  assert.equal((await send("DELETE", "/guests/g1")).statusCode, 204);
+  assert.equal((await send("POST", "/guests/g1/resume?inDoubt=true")).statusCode, 204);
+  await send("POST", "/guests/g1/pause");
+  assert.equal((await send("DELETE", "/guests/g1?force=true")).statusCode, 204);
+  assert.deepEqual(service.vouched, [{ force: false }, { inDoubt: true }, { force: true }]);
   assert.deepEqual(service.status().guests, []);
 });
 

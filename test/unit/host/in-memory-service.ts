@@ -8,13 +8,21 @@ import {
   type Told,
   told,
 } from "../../../src/host/events.js";
-import type { EstimateRequest, HostService, MigrateRequest } from "../../../src/host/service.js";
+import type {
+  DiscardRequest,
+  EstimateRequest,
+  HostService,
+  MigrateRequest,
+  ResumeRequest,
+} from "../../../src/host/service.js";
 import { phaseEvent, sampleEstimate, sampleReport } from "../cli/samples.js";
 
 /** A host without memory and network: one guest, and migrations that move when a test says so. */
 export class InMemoryService implements HostService {
   readonly requests: MigrateRequest[] = [];
   readonly estimates: EstimateRequest[] = [];
+  /** What came with each resumption and each discarding. */
+  readonly vouched: (ResumeRequest | DiscardRequest | undefined)[] = [];
   readonly guest: GuestStatus = {
     guestId: "g1",
     guest: "kv",
@@ -91,14 +99,16 @@ export class InMemoryService implements HostService {
     return Promise.resolve();
   }
 
-  resume(guestId: string): Promise<void> {
+  resume(guestId: string, request?: ResumeRequest): Promise<void> {
     if (guestId !== "g1") return reject({ code: "GUEST_NOT_HERE", guestId });
+    this.vouched.push(request);
     this.paused = false;
     return Promise.resolve();
   }
 
-  discard(guestId: string): Promise<void> {
+  discard(guestId: string, request?: DiscardRequest): Promise<void> {
     if (guestId !== "g1") return reject({ code: "GUEST_NOT_HERE", guestId });
+    this.vouched.push(request);
     if (!this.paused) return reject({ code: "GUEST_BUSY", guestId, state: "running" });
     this.guests = [];
     return Promise.resolve();

@@ -4,6 +4,7 @@ import { monotonicClock } from "../../../src/clock.js";
 import { Guest, type GuestSpec } from "../../../src/guest/guest.js";
 import { replay } from "../../../src/guest/identity.js";
 import { ThroughputRecorder } from "../../../src/guest/throughput.js";
+import type { GuestState } from "../../../src/host/events.js";
 import { Resident } from "../../../src/host/resident.js";
 import { GuestRam } from "../../../src/memory/ram.js";
 
@@ -80,14 +81,34 @@ test("Resident is paused, and cannot start to leave, while it is digested", () =
     resident.require("running");
   }));
 
-test("Resident discards a guest that stands still, and no other", async () => {
-  await withResident(async (resident) => {
-    await assert.rejects(resident.discard(), {
-      failure: { code: "GUEST_BUSY", guestId: "g", state: "running" },
-    });
+test("Resident discards a guest that stands still, and no other", () =>
+  withResident(async (resident) => {
+    await assert.rejects(resident.discard({ force: true }), busy("running"));
     await advances(resident);
     await resident.pause();
     await resident.discard();
-    await assert.rejects(resident.resume(), { failure: { code: "GUEST_NOT_HERE", guestId: "g" } });
-  });
-});
+    const gone = { failure: { code: "GUEST_NOT_HERE", guestId: "g" } };
+    await assert.rejects(resident.resume(), gone);
+    await assert.rejects(resident.discard(), gone);
+    resident.become("running");
+    assert.equal(resident.state, "paused");
+  }));
+
+test("Resident does what may lose a guest, or run it twice, only for who vouches for it", () =>
+  withResident(async (resident) => {
+    for (const state of ["inDoubt", "stranded"] as const) {
+      resident.become(state);
+      await assert.rejects(resident.resume(), busy(state));
+      await assert.rejects(resident.discard(), busy(state));
+    }
+    await assert.rejects(resident.resume({ inDoubt: true }), busy("stranded"));
+    resident.become("inDoubt");
+    await resident.resume({ inDoubt: true });
+    assert.equal(resident.state, "running");
+    resident.become("inDoubt");
+    await resident.discard({ force: true });
+  }));
+
+function busy(state: GuestState) {
+  return { failure: { code: "GUEST_BUSY", guestId: "g", state } };
+}
