@@ -2,25 +2,31 @@ import type { Clock } from "../clock.js";
 import type { StageProgress } from "../protocol/progress.js";
 import type { Direction, ProgressEvent } from "./events.js";
 
-/** Makes progress events of counts: rates over the time since the last, and the time that is left. */
+/** Makes progress events of counts: rates over the time since the last, or since the migration began, and the time that is left. */
 export class ProgressMeter {
-  private last: { readonly atMs: number; readonly progress: StageProgress } | undefined;
+  private lastMs: number;
+  private last: Pick<StageProgress, "bytes" | "pagesDone"> & {
+    stage: StageProgress["stage"] | null;
+  };
 
   constructor(
     private readonly migrationId: string,
     private readonly direction: Direction,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    this.lastMs = clock.nowMs();
+    this.last = { stage: null, bytes: 0, pagesDone: 0 };
+  }
 
   measure(progress: StageProgress): ProgressEvent {
-    const atMs = this.clock.nowMs();
-    const { last } = this;
-    this.last = { atMs, progress };
-    const seconds = last === undefined ? 0 : (atMs - last.atMs) / 1000;
-    const perSecond = (now: number, before: number) => (seconds > 0 ? (now - before) / seconds : 0);
-    const before = last?.progress ?? progress;
-    const pagesPerSecond =
-      before.stage === progress.stage ? perSecond(progress.pagesDone, before.pagesDone) : 0;
+    const { last, lastMs } = this;
+    const nowMs = this.clock.nowMs();
+    this.last = progress;
+    this.lastMs = nowMs;
+    const perSecond = (count: number) => (nowMs > lastMs ? (count * 1000) / (nowMs - lastMs) : 0);
+    // Each stage counts its own pages.
+    const isSameStage = last.stage === null || last.stage === progress.stage;
+    const pagesPerSecond = isSameStage ? perSecond(progress.pagesDone - last.pagesDone) : 0;
     const pagesLeft = progress.pagesTotal - progress.pagesDone;
     return {
       event: "progress",
@@ -29,7 +35,7 @@ export class ProgressMeter {
       stage: progress.stage,
       pagesDone: progress.pagesDone,
       pagesTotal: progress.pagesTotal,
-      bytesPerSecond: perSecond(progress.bytes, before.bytes),
+      bytesPerSecond: perSecond(progress.bytes - last.bytes),
       secondsLeft: pagesPerSecond > 0 ? pagesLeft / pagesPerSecond : null,
       guestOpsPerSecond: progress.guestOpsPerSecond,
       faults: progress.faults,
