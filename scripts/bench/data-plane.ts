@@ -32,22 +32,38 @@ async function throughput(figures: Figures, runs: number): Promise<void> {
   const row = "1GiB non-zero";
   const pump: number[] = [];
   const checkingPump: number[] = [];
+  const unpaced: number[] = [];
+  const unpacedChecking: number[] = [];
   const bare: number[] = [];
   const all: Run[] = [];
   const unverified: Run[] = [];
   for (let run = 0; run < runs; run += 1) {
     // In turn, so that all see the same machine.
     pump.push(await rawPump(GIB));
-    checkingPump.push(await rawPump(GIB, true));
+    checkingPump.push(await rawPump(GIB, { checks: true }));
+    unpaced.push(await rawPump(GIB, { unpaced: true }));
+    unpacedChecking.push(await rawPump(GIB, { checks: true, unpaced: true }));
     bare.push((await bareThreads(WORKERS)).peakBytes);
     all.push(await migrateOnce(idle("1GiB")));
     const request = { tuning: { checksums: false } };
     unverified.push(await migrateOnce({ ...idle("1GiB"), request }));
   }
-  figures.add("raw pump", "throughput", "GB/s", pump.map(giga));
-  figures.add("raw pump with checksums", "throughput", "GB/s", checkingPump.map(giga));
-  const checked = all.map((run, at) => guestBytesPerSecond(run) / (checkingPump[at] ?? Number.NaN));
-  figures.add(row, "shareOfCheckingPump", "ratio", checked);
+  for (const [name, rates] of [
+    ["raw pump", pump],
+    ["raw pump with checksums", checkingPump],
+    ["raw pump, unpaced", unpaced],
+    ["raw pump with checksums, unpaced", unpacedChecking],
+  ] as const) {
+    figures.add(name, "throughput", "GB/s", rates.map(giga));
+  }
+  for (const [metric, rates] of [
+    ["shareOfCheckingPump", checkingPump],
+    ["shareOfUnpacedPump", unpaced],
+    ["shareOfUnpacedCheckingPump", unpacedChecking],
+  ] as const) {
+    const shares = all.map((run, at) => guestBytesPerSecond(run) / (rates[at] ?? Number.NaN));
+    figures.add(row, metric, "ratio", shares);
+  }
   const bareRow = `bare Node.js, ${String(WORKERS)} threads`;
   figures.add(bareRow, "memory", "MiB", bare.map(mebi));
   for (const [name, migrations] of [
@@ -160,7 +176,7 @@ async function faults(figures: Figures, runs: number): Promise<void> {
 /** What the machine needs for as much as a fault is made of, beside a pump at full speed. */
 async function pings(figures: Figures, runs: number): Promise<void> {
   const row = "bare ping, pump at full speed";
-  const all = await repeat(runs, () => rawPing(() => pumpSpan(GIB, true)));
+  const all = await repeat(runs, () => rawPing(() => pumpSpan(GIB, { checks: true })));
   for (const name of keysOf(PERCENTILES)) {
     const values = all.map((us) => us.percentile(PERCENTILES[name]));
     figures.add(row, name, "µs", values);

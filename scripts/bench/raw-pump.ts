@@ -3,6 +3,8 @@ import net from "node:net";
 import { fileURLToPath } from "node:url";
 import { PAGE_BYTES } from "../../src/memory/geometry.js";
 import { createPageKernel } from "../../src/memory/kernel.js";
+import { sendUnpaced } from "../../src/platform/congestion-control.js";
+import { descriptorOf } from "../../src/transport/descriptor.js";
 import { backMemory } from "./back-memory.js";
 import { spawnNode } from "./children.js";
 import { type Span, sharedNowMs } from "./shared-clock.js";
@@ -23,17 +25,26 @@ const WAITING_BYTES = 3 * PIECE_BYTES;
 /** V8 compiles a kernel well only once it has run some hundred times. */
 const REHEARSALS = 1000;
 
+/** What a pump does besides: look at each page, and have TCP send unpaced as our page path does within a machine. */
+export interface PumpOptions {
+  readonly checks?: boolean;
+  readonly unpaced?: boolean;
+}
+
 /** Bytes per second of one run over `byteCount` bytes. */
-export async function rawPump(byteCount: number, checks = false): Promise<number> {
-  const { startMs, endMs } = await pumpSpan(byteCount, checks);
+export async function rawPump(byteCount: number, options: PumpOptions = {}): Promise<number> {
+  const { startMs, endMs } = await pumpSpan(byteCount, options);
   return (byteCount * 1000) / (endMs - startMs);
 }
 
 /** One run: from the connection to the last byte. */
-export async function pumpSpan(byteCount: number, checks: boolean): Promise<Span> {
+export async function pumpSpan(
+  byteCount: number,
+  { checks = false, unpaced = false }: PumpOptions,
+): Promise<Span> {
   const self = fileURLToPath(import.meta.url);
   await backMemory(2 * byteCount);
-  const told = [String(byteCount), checks ? "checks" : "trusts"];
+  const told = [String(byteCount), checks ? "checks" : "trusts", unpaced ? "unpaced" : "as it is"];
   const receiver = spawnNode([self, "receive", ...told]);
   const lines = receiver.stdout.setEncoding("utf8");
   const received = once(receiver, "exit");
@@ -100,7 +111,7 @@ function pageOf(at: number): number {
   return Math.floor(at / PAGE_BYTES);
 }
 
-function send(byteCount: number, checks: boolean, port: number): void {
+function send(byteCount: number, port: number, { checks, unpaced }: Required<PumpOptions>): void {
   const { buffer, look } = pumpMemory(byteCount, checks, true);
   new Uint8Array(buffer).fill(1);
   for (let run = 0; run < REHEARSALS; run += 1) look?.(0);
@@ -118,7 +129,11 @@ function send(byteCount: number, checks: boolean, port: number): void {
       at += PIECE_BYTES;
     }
   };
-  socket.on("connect", pump);
+  socket.on("connect", () => {
+    const fd = descriptorOf(socket);
+    if (unpaced && fd !== undefined) sendUnpaced(fd);
+    pump();
+  });
   socket.on("error", () => {
     process.exit(0);
   });
@@ -127,9 +142,10 @@ function send(byteCount: number, checks: boolean, port: number): void {
   });
 }
 
-const [, program, role, byteCount, checking, port] = process.argv;
+const [, program, role, byteCount, checking, pacing, port] = process.argv;
 if (program === fileURLToPath(import.meta.url)) {
   const checks = checking === "checks";
+  const unpaced = pacing === "unpaced";
   if (role === "receive") receive(Number(byteCount), checks);
-  if (role === "send") send(Number(byteCount), checks, Number(port));
+  if (role === "send") send(Number(byteCount), Number(port), { checks, unpaced });
 }

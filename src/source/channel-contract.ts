@@ -55,7 +55,8 @@ export type ChannelCommand =
 
 /** Channel to main thread. */
 export type ChannelReport =
-  | { readonly type: "attached" }
+  /** With the descriptors of its connections, which belong to the whole process. */
+  | { readonly type: "attached"; readonly descriptors: readonly number[] }
   /** The destination's `failed` message. */
   | { readonly type: "refused"; readonly frame: Frame }
   /** The pass has reached the destination. */

@@ -1,10 +1,12 @@
 import type { Worker } from "node:worker_threads";
 import { type Failure, failureOf, MigrationError } from "../failure.js";
+import { sendUnpaced } from "../platform/congestion-control.js";
 import { allOrNone, startThread } from "../platform/spare-threads.js";
 import { bulkChannels, faultLines, URGENT } from "../protocol/channel-names.js";
 import { decodeMessage } from "../protocol/codec.js";
 import type { Frame } from "../protocol/frame.js";
 import { peerFailure } from "../protocol/messages.js";
+import { isLoopback } from "../transport/address.js";
 import type {
   ChannelCommand,
   ChannelReport,
@@ -24,12 +26,15 @@ interface ChannelListener {
 /** One channel's thread, as the main thread drives it. It answers commands in their order. */
 class ChannelThread {
   private readonly worker: Worker;
+  /** Its connections stay within this machine. */
+  private readonly isLocal: boolean;
   private readonly waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
   constructor(
     seat: ChannelSeat,
     private readonly listener: ChannelListener,
   ) {
+    this.isLocal = isLoopback(seat.to.host);
     this.worker = startThread(SOURCE_CHANNEL_ENTRY, seat);
     this.worker.on("message", (report: ChannelReport) => {
       this.take(report);
@@ -60,6 +65,9 @@ class ChannelThread {
   private take(report: ChannelReport): void {
     switch (report.type) {
       case "attached":
+        if (this.isLocal) report.descriptors.forEach(sendUnpaced);
+        this.waiting.shift()?.resolve();
+        break;
       case "done":
         this.waiting.shift()?.resolve();
         break;

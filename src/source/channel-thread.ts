@@ -2,6 +2,7 @@ import { MigrationError } from "../failure.js";
 import { takeSeat } from "../platform/spare-threads.js";
 import { nameThread } from "../platform/thread-name.js";
 import { attach, Refused } from "../transport/attach.js";
+import { descriptorOf } from "../transport/descriptor.js";
 import { Channel } from "./channel.js";
 import type { ChannelCommand, ChannelReport, ChannelSeat } from "./channel-contract.js";
 import { rehearsal, rehearseRequests } from "./rehearsal.js";
@@ -22,7 +23,8 @@ takeSeat((given, main) => {
       const attached = await Promise.all(seat.connections.map((it) => attach(seat.to, it)));
       const [own, ...faultLines] = attached;
       channel = new Channel(seat, own!, faultLines, report);
-      report({ type: "attached" });
+      const descriptors = attached.flatMap(({ socket }) => descriptorOf(socket) ?? []);
+      report({ type: "attached", descriptors });
     } catch (error) {
       if (error instanceof Refused) report({ type: "refused", frame: error.frame });
       else if (error instanceof MigrationError) report({ type: "failed", failure: error.failure });
