@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { libc } from "../src/platform/libc.js";
 
 /** Of Linux, the same numbers on every processor. */
@@ -7,6 +8,15 @@ const TCP_CONGESTION = 13;
 
 /** Whether the C library can be called here; why not, for tests that are skipped then. */
 export const WITHOUT_LIBC = libc() === undefined ? "the C library cannot be called here" : false;
+
+/** The system's own way. */
+export function congestionControlHere(): string {
+  try {
+    return readFileSync("/proc/sys/net/ipv4/tcp_congestion_control", "utf8").trim();
+  } catch {
+    return "reno";
+  }
+}
 
 /** How TCP sends on the descriptor, by its name in the kernel; undefined for what is no TCP connection. */
 export function congestionControlOf(fd: number): string | undefined {

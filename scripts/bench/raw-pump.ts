@@ -3,7 +3,7 @@ import net from "node:net";
 import { fileURLToPath } from "node:url";
 import { PAGE_BYTES } from "../../src/memory/geometry.js";
 import { createPageKernel } from "../../src/memory/kernel.js";
-import { sendUnpaced } from "../../src/platform/congestion-control.js";
+import { sendByWindow } from "../../src/platform/congestion-control.js";
 import { descriptorOf } from "../../src/transport/descriptor.js";
 import { backMemory } from "./back-memory.js";
 import { spawnNode } from "./children.js";
@@ -25,10 +25,10 @@ const WAITING_BYTES = 3 * PIECE_BYTES;
 /** V8 compiles a kernel well only once it has run some hundred times. */
 const REHEARSALS = 1000;
 
-/** What a pump does besides: look at each page, and have TCP send unpaced as our page path does within a machine. */
+/** What a pump does besides: look at each page, and have TCP send by a window as our page path does within a machine. */
 export interface PumpOptions {
   readonly checks?: boolean;
-  readonly unpaced?: boolean;
+  readonly byWindow?: boolean;
 }
 
 /** Bytes per second of one run over `byteCount` bytes. */
@@ -40,11 +40,15 @@ export async function rawPump(byteCount: number, options: PumpOptions = {}): Pro
 /** One run: from the connection to the last byte. */
 export async function pumpSpan(
   byteCount: number,
-  { checks = false, unpaced = false }: PumpOptions,
+  { checks = false, byWindow = false }: PumpOptions,
 ): Promise<Span> {
   const self = fileURLToPath(import.meta.url);
   await backMemory(2 * byteCount);
-  const told = [String(byteCount), checks ? "checks" : "trusts", unpaced ? "unpaced" : "as it is"];
+  const told = [
+    String(byteCount),
+    checks ? "checks" : "trusts",
+    byWindow ? "by window" : "as it is",
+  ];
   const receiver = spawnNode([self, "receive", ...told]);
   const lines = receiver.stdout.setEncoding("utf8");
   const received = once(receiver, "exit");
@@ -111,7 +115,7 @@ function pageOf(at: number): number {
   return Math.floor(at / PAGE_BYTES);
 }
 
-function send(byteCount: number, port: number, { checks, unpaced }: Required<PumpOptions>): void {
+function send(byteCount: number, port: number, { checks, byWindow }: Required<PumpOptions>): void {
   const { buffer, look } = pumpMemory(byteCount, checks, true);
   new Uint8Array(buffer).fill(1);
   for (let run = 0; run < REHEARSALS; run += 1) look?.(0);
@@ -131,7 +135,9 @@ function send(byteCount: number, port: number, { checks, unpaced }: Required<Pum
   };
   socket.on("connect", () => {
     const fd = descriptorOf(socket);
-    if (unpaced && fd !== undefined) sendUnpaced(fd);
+    if (byWindow && (fd === undefined || !sendByWindow(fd))) {
+      throw new Error("TCP cannot be had to send by a window alone here");
+    }
     pump();
   });
   socket.on("error", () => {
@@ -142,10 +148,10 @@ function send(byteCount: number, port: number, { checks, unpaced }: Required<Pum
   });
 }
 
-const [, program, role, byteCount, checking, pacing, port] = process.argv;
+const [, program, role, byteCount, checking, way, port] = process.argv;
 if (program === fileURLToPath(import.meta.url)) {
   const checks = checking === "checks";
-  const unpaced = pacing === "unpaced";
+  const byWindow = way === "by window";
   if (role === "receive") receive(Number(byteCount), checks);
-  if (role === "send") send(Number(byteCount), Number(port), { checks, unpaced });
+  if (role === "send") send(Number(byteCount), Number(port), { checks, byWindow });
 }

@@ -1,5 +1,5 @@
 import { failureOf, MigrationError } from "../failure.js";
-import { type GuestEvent, type GuestStatus, told } from "../host/events.js";
+import type { GuestEvent, GuestStatus } from "../host/events.js";
 import { type Arguments, usage } from "./arguments.js";
 import type { Command } from "./commands/command.js";
 import { ControlClient } from "./control-client.js";
@@ -13,15 +13,14 @@ export interface GuestWish {
   readonly options?: Command["options"];
   /** Rejects with what the host says against it. */
   readonly carryOut: (host: ControlClient, guest: GuestStatus, args: Arguments) => Promise<void>;
-  /** What is true of the guest then: for people, as in "is paused", and for programs. */
+  /** What people are told of the guest then, as in "is paused". */
   readonly done: string;
-  readonly state: GuestEvent["state"];
 }
 
 const MAY_COME_YET = "that host may do it yet; tristage status --from tells";
 
 /** A command that carries out `wish` for the guest that is named, or for the only one. */
-export function forGuest({ summary, options, carryOut, done, state }: GuestWish): Command {
+export function forGuest({ summary, options, carryOut, done }: GuestWish): Command {
   return {
     summary,
     options: {
@@ -41,14 +40,21 @@ export function forGuest({ summary, options, carryOut, done, state }: GuestWish)
         if (isSilent) process.stderr.write(`tristage: ${MAY_COME_YET}\n`);
         throw error;
       });
-      const { guestId, guest: name, generation } = guest;
       const line = args.flag("json")
-        ? JSON.stringify(told({ event: "guest", guestId, guest: name, state, generation }))
-        : printable(`guest ${name} (${guestId}) ${done}`);
+        ? JSON.stringify(await asItIsNow(host, guest))
+        : printable(`guest ${guest.guest} (${guest.guestId}) ${done}`);
       process.stdout.write(`${line}\n`);
       return EXIT.DONE;
     },
   };
+}
+
+/** What its host says of a guest that was asked for something; one that is gone was discarded. */
+async function asItIsNow(host: ControlClient, before: GuestStatus): Promise<GuestEvent> {
+  const { guests } = await host.status();
+  const now = guests.find(({ guestId }) => guestId === before.guestId);
+  const { guestId, guest, generation } = now ?? before;
+  return { event: "guest", guestId, guest, state: now?.state ?? "discarded", generation };
 }
 
 /** Throws GUEST_NOT_HERE or USAGE. */

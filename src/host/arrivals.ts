@@ -271,7 +271,10 @@ export class Arrivals {
     if (known === "refused") return "refused";
     if (known === undefined && incoming === undefined) return "unknown";
     if (known !== undefined && known !== "prepared") {
-      return this.context.residents.has(guestId) ? "running" : "lost";
+      // From here it may have gone on to another host, which runs it.
+      const lives =
+        this.context.residents.has(guestId) || this.context.journal.hasMovedOn(guestId, generation);
+      return lives ? "running" : "lost";
     }
     incoming?.abandon({ code: "CANCELLED", by: "the source, which asked who owns the guest" });
     this.context.journal.refuse(guestId, generation);

@@ -8,7 +8,6 @@ import { loadProgram } from "../guest/load-program.js";
 import type { GuestOptions } from "../guest/program.js";
 import { ThroughputRecorder } from "../guest/throughput.js";
 import { isRamSize, MAX_VCPUS } from "../memory/geometry.js";
-import { runInShortSlices } from "../platform/short-slices.js";
 import { type Address, formatAddress, isLoopback } from "../transport/address.js";
 import { type Greeter, openGreeter } from "../transport/greeter.js";
 import { allocate, assertMemory } from "./allocate.js";
@@ -88,7 +87,6 @@ export class Host implements HostService, AsyncDisposable {
     if (listen !== null && !isLoopback(listen.host) && token === null && !insecure) {
       throw new MigrationError({ code: "LISTENS_OPENLY", address: formatAddress(listen) });
     }
-    runInShortSlices();
     const hostId = `${hostname().slice(0, 48)}-${String(process.pid)}`;
     const journal = Journal.open(options.stateDirectory);
     if (!journal.isLocked) logger.warn({ path: journal.path }, UNGUARDED);

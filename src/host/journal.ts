@@ -124,6 +124,16 @@ export class Journal {
     return this.last.get(key(guestId, generation));
   }
 
+  /** Whether the guest was handed over to another host after this generation, or may have been. */
+  hasMovedOn(guestId: string, generation: number): boolean {
+    for (const [name, kind] of this.last) {
+      const [its, later] = name.split(" ");
+      if (its !== guestId || Number(later) <= generation) continue;
+      if (kind === "handingOver" || kind === "released") return true;
+    }
+    return false;
+  }
+
   close(): void {
     clearTimeout(this.syncTimer);
     this.isClosed = true;

@@ -1,6 +1,6 @@
 import type { Worker } from "node:worker_threads";
 import { type Failure, failureOf, MigrationError } from "../failure.js";
-import { sendUnpaced } from "../platform/congestion-control.js";
+import { sendByWindow } from "../platform/congestion-control.js";
 import { allOrNone, startThread } from "../platform/spare-threads.js";
 import { bulkChannels, faultLines, URGENT } from "../protocol/channel-names.js";
 import { decodeMessage } from "../protocol/codec.js";
@@ -65,7 +65,8 @@ class ChannelThread {
   private take(report: ChannelReport): void {
     switch (report.type) {
       case "attached":
-        if (this.isLocal) report.descriptors.forEach(sendUnpaced);
+        // Should one of them have closed meanwhile, its number is nobody's, or that of another connection, which goes on by a window as well.
+        if (this.isLocal) report.descriptors.forEach(sendByWindow);
         this.waiting.shift()?.resolve();
         break;
       case "done":

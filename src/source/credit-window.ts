@@ -9,8 +9,12 @@ const FIRST_LIMIT_BYTES = 256 * 1024;
 /** A window below a few pages would stop the link between credits. */
 const LEAST_LIMIT_BYTES = 32 * 1024;
 const MOST_LIMIT_BYTES = 4 * 1024 * 1024;
-/** No delay of the path itself is taken to be longer: on a slow link even the smallest window takes long. */
+/** No delay of the path itself is taken to be longer than that. */
 const MOST_PATH_MS = 50;
+/** Opening the window has paid off where the rate rose by this factor. */
+const PAYS_OFF = 1.5;
+/** How much longer the next such trial waits after one that did not pay off. */
+const PATIENCE_GROWTH = 4;
 /** No frame is taken to be faster: clocks have a grain. */
 const LEAST_MS = 0.01;
 /** The link's rate is the best of this many samples of a full window: it forgets a good moment after that many. */
@@ -26,6 +30,13 @@ interface Frame {
   readonly creditedSentMs: number;
   /** It left a window behind it that was at least half full: a larger one would have been used. */
   readonly wasFull: boolean;
+}
+
+/** What held before the delay of the path was taken to be longer, and how many frames that has yet to pay off. */
+interface Trial {
+  readonly delayMs: number;
+  readonly rate: number;
+  framesLeft: number;
 }
 
 /**
@@ -44,8 +55,10 @@ export class CreditWindow {
   private limit = FIRST_LIMIT_BYTES;
   private leastDelayMs = Number.POSITIVE_INFINITY;
   private readonly rates: number[] = [];
-  /** How long frames took since the window has been as small as it gets. */
+  /** How long frames took since the window has been as small as it gets, and how many are looked at before a trial. */
   private readonly floorDelaysMs: number[] = [];
+  private patience = RATE_SAMPLES;
+  private trial: Trial | undefined;
   /** Oldest first. */
   private readonly frames: Frame[] = [];
   private credited = 0;
@@ -115,8 +128,9 @@ export class CreditWindow {
       this.rates.push(rate);
       if (this.rates.length > RATE_SAMPLES) this.rates.shift();
     }
-    this.lookAtFloor(delayMs);
     const best = Math.max(rate, ...this.rates);
+    if (this.trial === undefined) this.lookAtFloor(delayMs, best);
+    else this.judge(this.trial, best);
     const queueMs = Math.min(QUEUE_MS, this.queueBytes / best);
     const byRate = best * (this.leastDelayMs + queueMs);
     const hasQueue = delayMs > this.leastDelayMs * 1.5 + queueMs / 2;
@@ -126,15 +140,26 @@ export class CreditWindow {
     this.limit = Math.max(LEAST_LIMIT_BYTES, Math.min(limit, MOST_LIMIT_BYTES));
   }
   /**
-   * Nothing queues in the smallest window: if frames still take long, the path has become longer, or its hosts want for cores. Or the
-   * link is slow, which a longer delay than `MOST_PATH_MS` is taken for.
+   * Where frames take long in the smallest window, the link is slow, or the path has become longer, or its hosts want for cores.
+   * In the last two cases a larger window brings a higher rate, which is tried.
    */
-  private lookAtFloor(delayMs: number): void {
+  private lookAtFloor(delayMs: number, rate: number): void {
     const delays = this.floorDelaysMs;
     if (this.limit > LEAST_LIMIT_BYTES) delays.length = 0;
     else delays.push(delayMs);
-    if (delays.length < RATE_SAMPLES) return;
+    if (delays.length < this.patience) return;
     const pathMs = Math.min(...delays.splice(0));
-    if (pathMs <= MOST_PATH_MS) this.leastDelayMs = pathMs;
+    if (pathMs > MOST_PATH_MS) return;
+    this.trial = { delayMs: this.leastDelayMs, rate, framesLeft: 2 * RATE_SAMPLES };
+    this.leastDelayMs = pathMs;
+  }
+
+  private judge(trial: Trial, rate: number): void {
+    trial.framesLeft -= 1;
+    if (trial.framesLeft > 0) return;
+    this.trial = undefined;
+    if (rate >= trial.rate * PAYS_OFF) return;
+    this.leastDelayMs = Math.min(this.leastDelayMs, trial.delayMs);
+    this.patience *= PATIENCE_GROWTH;
   }
 }

@@ -71,8 +71,7 @@ test("tristage pause, resume and cancel do to the guest that they name what they
   assert.deepEqual([unknown.code, /no guest nobody is on this host/.test(unknown.said)], [1, true]);
   const resumed = await source.order("resume", ...named, "--json");
   assert.equal(resumed.code, 0);
-  const { at, ...event } = JSON.parse(resumed.said) as GuestEvent & { at: string };
-  assert.ok(Date.parse(at) > 0);
+  const event = JSON.parse(resumed.said) as GuestEvent;
   const guest = { guestId, guest: "random-writer", generation: 1 };
   assert.deepEqual(event, { event: "guest", state: "running", ...guest });
   await source.progress(1000);
@@ -93,10 +92,13 @@ test("a guest whose migration has not ended on the destination cannot be discard
   await using dest = await Daemon.dest();
   await using proxy = await Proxy.open(dest.target);
   await using source = await Daemon.source(GUEST, ...MEMORY);
+  // With the last word of the destination the link stalls: no report comes, so the migration is under way.
+  proxy.judge = ({ name }) => {
+    if (name === "complete") proxy.stall();
+    return "pass";
+  };
   const migrationId = await source.migrate(proxy.address);
   await dest.phase("observing", migrationId);
-  // The report is on its way, and so the migration under way.
-  proxy.stall();
   await dest.pause();
   const early = await dest.order("discard");
   assert.deepEqual([early.code, /is still arriving/.test(early.said)], [1, true], early.said);

@@ -115,6 +115,23 @@ test("a source that never hears that the guest runs there does not run it here",
   }
 });
 
+test("a guest that has gone on from its destination is not taken for lost", async () => {
+  await using third = await Daemon.dest();
+  await using dest = await Daemon.dest();
+  await using source = await Daemon.source("idle", ...MEMORY);
+  await using proxy = await Proxy.open(dest.target);
+  let hasGoneOn = false;
+  proxy.judge = ({ name }) =>
+    name === "running" || (name === "ask" && !hasGoneOn) ? "cut" : "pass";
+  const migrationId = await source.migrate(proxy.address);
+  await dest.event("guest", ({ state }) => state === "running");
+  assert.equal((await dest.move(third)).outcome, "completed");
+  hasGoneOn = true;
+  assert.equal((await source.report(migrationId)).outcome, "stranded");
+  assert.equal((await source.order("resume", "--in-doubt")).code, 1);
+  await assertUnmoved(third);
+});
+
 test("a guest without dirty pages is whole on the destination although the source was lost", async () => {
   await using dest = await Daemon.dest();
   await using source = await Daemon.source("idle", ...MEMORY);

@@ -10,5 +10,4 @@ export const cancel = forGuest({
     await host.cancel(leaving.migrationId);
   },
   done: "stays; its migration is cancelled",
-  state: "running",
 });

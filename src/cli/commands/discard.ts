@@ -8,5 +8,4 @@ export const discard = forGuest({
   },
   carryOut: (host, { guestId }, args) => host.discard(guestId, { force: args.flag("force") }),
   done: "is gone",
-  state: "discarded",
 });

@@ -4,5 +4,4 @@ export const pause = forGuest({
   summary: "Stop a guest where it is",
   carryOut: (host, { guestId }) => host.pause(guestId),
   done: "is paused",
-  state: "paused",
 });

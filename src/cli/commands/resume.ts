@@ -8,5 +8,4 @@ export const resume = forGuest({
   },
   carryOut: (host, { guestId }, args) => host.resume(guestId, { inDoubt: args.flag("in-doubt") }),
   done: "runs",
-  state: "running",
 });

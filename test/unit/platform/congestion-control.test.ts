@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import { test } from "node:test";
-import { sendUnpaced } from "../../../src/platform/congestion-control.js";
+import { sendByWindow } from "../../../src/platform/congestion-control.js";
 import { descriptorOf } from "../../../src/transport/descriptor.js";
 import { congestionControlOf, WITHOUT_LIBC } from "../../congestion-control.js";
 
 test(
-  "sendUnpaced has TCP send as soon as it may, and the connection goes on",
+  "sendByWindow has TCP send by a window alone, and the connection goes on",
   { skip: WITHOUT_LIBC },
   async (context) => {
     const server = net.createServer((peer) => peer.pipe(peer)).listen(0, "127.0.0.1");
@@ -16,7 +16,7 @@ test(
     const socket = net.connect((server.address() as net.AddressInfo).port, "127.0.0.1");
     await once(socket, "connect");
     const fd = descriptorOf(socket);
-    assert.ok(fd !== undefined && sendUnpaced(fd));
+    assert.ok(fd !== undefined && sendByWindow(fd));
     assert.match(congestionControlOf(fd) ?? "", /^(cubic|reno)$/);
     socket.end("still here");
     const [echo] = (await once(socket, "data")) as [Buffer];
@@ -24,8 +24,8 @@ test(
   },
 );
 
-test("sendUnpaced does nothing to what is no connection", () => {
-  assert.equal(sendUnpaced(-1), false);
+test("sendByWindow does nothing to what is no connection", () => {
+  assert.equal(sendByWindow(-1), false);
 });
 
 test("a socket that is not connected shows no descriptor", () => {
