@@ -43,7 +43,9 @@ test("the report's numbers add up, and both hosts give the same report", async (
   const report = await source.report(migrationId);
   assert.equal(report.outcome, "completed");
   assert.equal(report.failure, null);
-  assert.deepEqual(await dest.report(migrationId), report);
+  // Each tells it at its own time.
+  const there = await dest.report(migrationId);
+  assert.deepEqual({ ...there, at: null }, { ...report, at: null });
 
   const { pages, bytes, times, downtimeParts, faults, guestOps, verified } = report;
   assert.equal(pages.total, 2048);
