@@ -61,8 +61,7 @@ async function throughput(figures: Figures, runs: number): Promise<void> {
     ["shareOfPumpByWindow", byWindow],
     ["shareOfCheckingPumpByWindow", checkingByWindow],
   ] as const) {
-    const shares = all.map((run, at) => guestBytesPerSecond(run) / (rates[at] ?? Number.NaN));
-    figures.add(row, metric, "ratio", shares);
+    figures.add(row, metric, "ratio", sharesOf(all, rates));
   }
   const bareRow = `bare Node.js, ${String(WORKERS)} threads`;
   figures.add(bareRow, "memory", "MiB", bare.map(mebi));
@@ -72,12 +71,7 @@ async function throughput(figures: Figures, runs: number): Promise<void> {
   ] as const) {
     const rates = migrations.map(guestBytesPerSecond);
     figures.add(name, "throughput", "GB/s", rates.map(giga));
-    figures.add(
-      name,
-      "shareOfRawPump",
-      "ratio",
-      rates.map((rate, index) => rate / (pump[index] ?? Number.NaN)),
-    );
+    figures.add(name, "shareOfRawPump", "ratio", sharesOf(migrations, pump));
   }
   for (const side of ["source", "dest"] as const) {
     figures.add(
@@ -296,6 +290,11 @@ function nonZeroPages(pages: Run["report"]["pages"]): number {
 }
 
 /** Guest memory over the time that its pages took: what the raw pump measures of its own. */
+/** What each run did of the rate that a pump had beside it. */
+function sharesOf(runs: readonly Run[], rates: readonly number[]): number[] {
+  return runs.map((run, at) => guestBytesPerSecond(run) / (rates[at] ?? Number.NaN));
+}
+
 function guestBytesPerSecond({ report }: Run): number {
   return (report.memoryBytes * 1000) / (report.times.passMs ?? Number.NaN);
 }

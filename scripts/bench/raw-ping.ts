@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { PAGE_BYTES } from "../../src/memory/geometry.js";
+import { descriptorOf } from "../../src/transport/descriptor.js";
 import { spawnNode } from "./children.js";
 import { type Span, sharedNowMs } from "./shared-clock.js";
 
@@ -77,7 +78,7 @@ async function ask(port: number): Promise<void> {
     Atomics.add(words, WORDS.PAGES, 1);
     Atomics.notify(words, WORDS.PAGES);
   });
-  const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
+  const fd = descriptorOf(socket);
   const thread = new Worker(new URL(import.meta.url), { workerData: { words, fd } });
   thread.on("message", (line: string) => process.stdout.write(`${line}\n`));
   process.stdin.resume().on("end", () => Atomics.store(words, WORDS.END, 1));

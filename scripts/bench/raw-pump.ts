@@ -81,7 +81,7 @@ function receive(byteCount: number, checks: boolean): void {
   const { buffer, look } = pumpMemory(byteCount, checks, false);
   for (let run = 0; run < REHEARSALS; run += 1) look?.(0);
   const server = net.createServer({ pauseOnConnect: true }, (accepted) => {
-    const { fd } = (accepted as unknown as { _handle: { fd: number } })._handle;
+    const fd = descriptorOf(accepted);
     const startMs = sharedNowMs();
     let at = 0;
     const socket = new net.Socket({

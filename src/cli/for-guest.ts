@@ -1,18 +1,28 @@
 import { failureOf, MigrationError } from "../failure.js";
-import type { GuestEvent, GuestStatus } from "../host/events.js";
+import type { GuestEvent, GuestStatus, HostStatus } from "../host/events.js";
 import { type Arguments, usage } from "./arguments.js";
 import type { Command } from "./commands/command.js";
 import { ControlClient } from "./control-client.js";
 import { EXIT } from "./exit-codes.js";
-import { JSON_OPTION, TOKEN_OPTION, valued } from "./options.js";
+import { JSON_OPTION, TOKEN_OPTION } from "./options.js";
+import { GUEST_OPTIONS, readFrom } from "./route.js";
 import { printable } from "./show/sentences.js";
+
+/** What is at hand when a wish is carried out. */
+export interface AtHand {
+  readonly host: ControlClient;
+  /** As the host told it just now, the guest among it. */
+  readonly status: HostStatus;
+  readonly guest: GuestStatus;
+  readonly args: Arguments;
+}
 
 /** What a person asks a host to do with one of its guests. */
 export interface GuestWish {
   readonly summary: string;
   readonly options?: Command["options"];
   /** Rejects with what the host says against it. */
-  readonly carryOut: (host: ControlClient, guest: GuestStatus, args: Arguments) => Promise<void>;
+  readonly carryOut: (its: AtHand) => Promise<void>;
   /** What people are told of the guest then, as in "is paused". */
   readonly done: string;
 }
@@ -24,18 +34,17 @@ export function forGuest({ summary, options, carryOut, done }: GuestWish): Comma
   return {
     summary,
     options: {
-      from: valued("HOST:PORT for control of the host that has the guest (required)"),
-      guest: valued("Id of the guest, if the host has several"),
+      ...GUEST_OPTIONS,
       ...options,
       ...TOKEN_OPTION,
       ...JSON_OPTION,
     },
 
     async run(args) {
-      const from = args.required(args.peerAddress("from"), "--from HOST:PORT");
-      const host = new ControlClient(from, args.token("token-file"));
-      const guest = pick((await host.status()).guests, args.text("guest"));
-      await carryOut(host, guest, args).catch((error: unknown) => {
+      const host = new ControlClient(readFrom(args), args.token("token-file"));
+      const status = await host.status();
+      const guest = pick(status.guests, args.text("guest"));
+      await carryOut({ host, status, guest, args }).catch((error: unknown) => {
         const isSilent = failureOf(error).code === "PEER_SILENT";
         if (isSilent) process.stderr.write(`tristage: ${MAY_COME_YET}\n`);
         throw error;

@@ -66,8 +66,7 @@ export class Arrivals {
 
   /** Resolves when nothing comes any more for a guest that was left without some of its pages. Throws GUEST_BUSY for one that arrives. */
   async ended(guestId: string): Promise<void> {
-    for (const incoming of this.incoming.values()) {
-      if (incoming.spec.guestId !== guestId) continue;
+    for (const incoming of this.coming(guestId)) {
       if (incoming.phase.name !== "stranded") {
         throw new MigrationError({ code: "GUEST_BUSY", guestId, state: "arriving" });
       }
@@ -77,8 +76,7 @@ export class Arrivals {
 
   /** A guest that was left without some of its pages is gone now. */
   forget(guestId: string): void {
-    for (const { migrationId, spec } of this.incoming.values()) {
-      if (spec.guestId !== guestId) continue;
+    for (const { migrationId } of this.coming(guestId)) {
       this.incoming.delete(migrationId);
       this.context.migrations.delete(migrationId);
     }
@@ -151,8 +149,12 @@ export class Arrivals {
     return [...this.incoming.values()].filter(({ phase }) => phase.name !== "stranded");
   }
 
+  private coming(guestId: string): readonly Incoming[] {
+    return [...this.incoming.values()].filter(({ spec }) => spec.guestId === guestId);
+  }
+
   private isComing(guestId: string): boolean {
-    return [...this.incoming.values()].some(({ spec }) => spec.guestId === guestId);
+    return this.coming(guestId).length > 0;
   }
 
   private receive(

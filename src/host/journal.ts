@@ -62,7 +62,8 @@ const SYNC_DELAY_MS = 50;
  * `running` was to follow, and `find` says so (docs/adr/0007).
  */
 export class Journal {
-  private readonly last = new Map<string, RecordKind | "uncertain">();
+  /** The last record of each generation, by guest. */
+  private readonly last = new Map<string, Map<number, RecordKind | "uncertain">>();
   private readonly boot = bootId();
   private syncTimer: NodeJS.Timeout | undefined;
   private isSyncing = false;
@@ -102,7 +103,7 @@ export class Journal {
       this.append(Buffer.from(`${JSON.stringify(record)}\n`), kind !== "running");
     });
     if (kind === "running") this.syncSoon();
-    this.last.set(key(guestId, generation), kind);
+    this.note(guestId, generation, kind);
   }
 
   /**
@@ -115,23 +116,21 @@ export class Journal {
     } catch (error) {
       failureOf(error);
       if (this.find(guestId, generation) !== "prepared") throw error;
-      this.last.set(key(guestId, generation), "refused");
+      this.note(guestId, generation, "refused");
     }
   }
 
   /** The last record of this generation; `uncertain` where the machine may have lost a later one. */
   find(guestId: string, generation: number): RecordKind | "uncertain" | undefined {
-    return this.last.get(key(guestId, generation));
+    return this.last.get(guestId)?.get(generation);
   }
 
   /** Whether the guest was handed over to another host after this generation, or may have been. */
   hasMovedOn(guestId: string, generation: number): boolean {
-    for (const [name, kind] of this.last) {
-      const [its, later] = name.split(" ");
-      if (its !== guestId || Number(later) <= generation) continue;
-      if (kind === "handingOver" || kind === "released") return true;
-    }
-    return false;
+    const records = [...(this.last.get(guestId) ?? [])];
+    return records.some(
+      ([later, kind]) => later > generation && (kind === "handingOver" || kind === "released"),
+    );
   }
 
   close(): void {
@@ -139,6 +138,12 @@ export class Journal {
     this.isClosed = true;
     // While it is synced by another thread, its number must not become another file's.
     if (!this.isSyncing) closeSync(this.fd);
+  }
+
+  private note(guestId: string, generation: number, kind: RecordKind | "uncertain"): void {
+    const records = this.last.get(guestId);
+    if (records === undefined) this.last.set(guestId, new Map([[generation, kind]]));
+    else records.set(generation, kind);
   }
 
   /** All of `line`, or nothing. */
@@ -174,7 +179,7 @@ export class Journal {
       if (!record.success) throw new Error(`line ${String(index + 1)} is not a record`);
       const { guestId, generation, kind, boot } = record.data;
       const isUncertain = kind === "prepared" && boot !== this.boot;
-      this.last.set(key(guestId, generation), isUncertain ? "uncertain" : kind);
+      this.note(guestId, generation, isUncertain ? "uncertain" : kind);
     }
     // A last line without its end was cut short by a crash before its `write` returned: nothing was
     // done that leans on it, and the next record must not be written behind it.
@@ -207,8 +212,4 @@ function usable<Result>(path: string, work: () => Result): Result {
     const cause = error instanceof Error ? error.message : String(error);
     throw new MigrationError({ code: "JOURNAL_UNUSABLE", path, cause }, { cause: error });
   }
-}
-
-function key(guestId: string, generation: number): string {
-  return `${guestId} ${String(generation)}`;
 }

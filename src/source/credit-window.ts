@@ -139,6 +139,7 @@ export class CreditWindow {
     const limit = Math.max(byRate, frame.wasFull ? grown : this.limit);
     this.limit = Math.max(LEAST_LIMIT_BYTES, Math.min(limit, MOST_LIMIT_BYTES));
   }
+
   /**
    * Where frames take long in the smallest window, the link is slow, or the path has become longer, or its hosts want for cores.
    * In the last two cases a larger window brings a higher rate, which is tried.

@@ -3,9 +3,10 @@ import { forGuest } from "../for-guest.js";
 
 export const cancel = forGuest({
   summary: "Cancel the migration of a guest before it is handed over; the guest stays",
-  async carryOut(host, { guestId }) {
-    const { migrations } = await host.status();
-    const leaving = migrations.find((it) => it.direction === "outgoing" && it.guestId === guestId);
+  async carryOut({ host, status, guest: { guestId } }) {
+    const leaving = status.migrations.find(
+      (it) => it.direction === "outgoing" && it.guestId === guestId,
+    );
     if (leaving === undefined) throw new MigrationError({ code: "GUEST_NOT_LEAVING", guestId });
     await host.cancel(leaving.migrationId);
   },

@@ -6,6 +6,6 @@ export const discard = forGuest({
   options: {
     force: flag("Also a guest in doubt, maybe the last there is of it, or stranded, which may run"),
   },
-  carryOut: (host, { guestId }, args) => host.discard(guestId, { force: args.flag("force") }),
+  carryOut: ({ host, guest, args }) => host.discard(guest.guestId, { force: args.flag("force") }),
   done: "is gone",
 });

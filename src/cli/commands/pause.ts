@@ -2,6 +2,6 @@ import { forGuest } from "../for-guest.js";
 
 export const pause = forGuest({
   summary: "Stop a guest where it is",
-  carryOut: (host, { guestId }) => host.pause(guestId),
+  carryOut: ({ host, guest }) => host.pause(guest.guestId),
   done: "is paused",
 });

@@ -6,6 +6,7 @@ export const resume = forGuest({
   options: {
     "in-doubt": flag("Also a guest in doubt: you have made sure that it runs nowhere else"),
   },
-  carryOut: (host, { guestId }, args) => host.resume(guestId, { inDoubt: args.flag("in-doubt") }),
+  carryOut: ({ host, guest, args }) =>
+    host.resume(guest.guestId, { inDoubt: args.flag("in-doubt") }),
   done: "runs",
 });
