@@ -366,6 +366,8 @@ test("source sends the pages that its guest worked on before the new host asks f
   const memtester = "memtester share=100%";
   await using host = await Daemon.source(memtester, "--memory", "1MiB");
   await using dest = await HostileDest.open();
+  // A guest is watched once its operations are known to be short, which those that run for the first time are not.
+  await host.progress(100_000);
   await host.migrate(dest.address);
   const { urgent } = await takeGuest(dest);
   const { body, flags } = await urgent.hearFrame(FRAME_TYPES.PAGES);
