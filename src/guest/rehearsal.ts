@@ -1,26 +1,73 @@
 import { openSync } from "node:fs";
 import { devNull } from "node:os";
 import { createHistogram } from "node:perf_hooks";
+import type { GuestMemory } from "../memory/access.js";
 import { AtomicPageBitmap } from "../memory/bitmap.js";
 import { EpochMember } from "../memory/epoch.js";
-import { PAGE_BYTES, RAM_GRAIN_BYTES } from "../memory/geometry.js";
+import { everyPage, PAGE_BYTES, RAM_GRAIN_BYTES } from "../memory/geometry.js";
 import { GuestRam } from "../memory/ram.js";
-import { VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import { TrackedMemory, type VcpuWaits } from "../memory/tracked-memory.js";
+import { ABSENT, VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import { FaultLine, FaultLines } from "../transport/fault-lines.js";
 import type { GuestProgram } from "./program.js";
-import { TouchedPages } from "./touched-pages.js";
+import { absentStamps, TouchedPages } from "./touched-pages.js";
 import { Vcpu } from "./vcpu.js";
 
-/** Enough for the compiler to take a path seriously. */
-const OPERATIONS = 400;
+/** Enough for the compiler to take a path seriously, in all rounds together. */
+const OPERATIONS = 100;
+const ROUNDS = 6;
+/** Of the operations, this part goes by an access; see `rehearseAccesses`. */
+const ONE_BY_ACCESS = 8;
+/** Of each kind: few enough of them fault that V8 does not compile faults into accesses. */
+const WATCHED_ACCESSES = 100;
+const PLAIN_ACCESSES = 20_000;
+
+/** One word, in every way. */
+const ACCESSES: readonly ((memory: GuestMemory, address: number, value: number) => unknown)[] = [
+  (memory, address) => memory.loadU8(address),
+  (memory, address) => memory.loadU16(address),
+  (memory, address) => memory.loadU32(address),
+  (memory, address) => memory.loadI32(address),
+  (memory, address) => memory.loadU64(address),
+  (memory, address) => memory.loadF32(address),
+  (memory, address) => memory.loadF64(address),
+  (memory, address, value) => {
+    memory.store8(address, value);
+  },
+  (memory, address, value) => {
+    memory.store16(address, value);
+  },
+  (memory, address, value) => {
+    memory.store32(address, value);
+  },
+  (memory, address, value) => {
+    memory.store64(address, BigInt(value));
+  },
+  (memory, address, value) => {
+    memory.storeF32(address, value);
+  },
+  (memory, address, value) => {
+    memory.storeF64(address, value);
+  },
+];
 
 /**
- * Runs a guest of nobody, whose every operation faults. Code that runs for the first time takes a millisecond where
+ * Runs guests of nobody, whose every operation faults. Code that runs for the first time takes a millisecond where
  * it takes a tenth of one later, and the first operation here is what a guest's downtime ends with.
  */
 export function rehearseFaults(): void {
+  // Each with a line of its own class: V8 compiles for the kinds that it has seen while they are few, and throws that away
+  // when a real line comes.
+  for (let round = 0; round < ROUNDS; round += 1) runFaultingGuest();
+}
+
+function runFaultingGuest(): void {
   const ram = GuestRam.allocate(RAM_GRAIN_BYTES, 1);
+  ram.stamps.fill(ABSENT);
+  ram.arrived.addRange(everyPage(ram.byteLength));
   const requested = AtomicPageBitmap.create(ram.pageCount);
+  const prepulled = AtomicPageBitmap.create(ram.pageCount);
+  const bytes = new Uint8Array(ram.byteLength);
   const lines = new FaultLines(1);
   lines.open(0, openSync(devNull, "w"));
   const awaited = vcpuWords(0) + VCPU_WORDS.AWAITED;
@@ -39,15 +86,17 @@ export function rehearseFaults(): void {
     summary: "",
     settings: {},
     boot: () => [],
-    step() {
+    step(memory) {
       if (faults === OPERATIONS) throw end;
       const page = faults % ram.pageCount;
       faults += 1;
       ram.arrived.take(page);
       requested.bitmap.take(page);
-      // Not by a store to a page that is absent: V8 would take stores for something that mostly faults, and compile the
-      // guest's own with all of a fault in each.
-      vcpu.awaitPage(page);
+      if (faults % 2 === 0) prepulled.bitmap.claim(page);
+      if (faults % ONE_BY_ACCESS === 0) memory.loadU32(page * PAGE_BYTES);
+      else vcpu.awaitPage(page);
+      // All of them are here, and none is published, as at first in a guest that has arrived.
+      memory.readBytes(0, bytes);
       return 1;
     },
   };
@@ -60,9 +109,10 @@ export function rehearseFaults(): void {
     faults: {
       lines: lines.words,
       requested: requested.buffer,
-      prepulled: AtomicPageBitmap.create(ram.pageCount).buffer,
+      prepulled: prepulled.buffer,
     },
     latencyUs: createHistogram(),
+    absent: absentStamps(ram),
   };
   const vcpu = new Vcpu(seat, program, () => undefined, line);
   try {
@@ -77,18 +127,34 @@ export function rehearseFaults(): void {
 export function rehearseWatch(): void {
   const ram = GuestRam.allocate(RAM_GRAIN_BYTES, 1);
   const epoch = new EpochMember(ram.words, 0);
-  const touched = new TouchedPages(ram, epoch, {
-    awaitPage: () => undefined,
-    foundPage: () => undefined,
-    futexWait: () => "interrupted",
-  });
+  const touched = new TouchedPages(ram, epoch, NO_WAITS, absentStamps(ram));
   const { memory } = touched;
-  for (let operation = 0; operation < OPERATIONS; operation += 1) {
+  for (let operation = 0; operation < WATCHED_ACCESSES; operation += 1) {
     const address = (operation % ram.pageCount) * PAGE_BYTES;
-    memory.store32(address, operation);
-    memory.loadU32(address);
-    memory.loadU8(address);
+    for (const access of ACCESSES) access(memory, address, operation);
     memory.fill(address, 8, operation);
     touched.take();
   }
 }
+
+/**
+ * Accesses nobody's memory, whose pages are all there. V8 compiles into an access as much of a fault as it has seen faults
+ * among accesses, and an arriving guest has most of its own at first: its first accesses would be compiled with
+ * all of a fault in each, and later ones would be slower for it.
+ */
+export function rehearseAccesses(): void {
+  const ram = GuestRam.allocate(RAM_GRAIN_BYTES, 1);
+  const memory = new TrackedMemory(ram, new EpochMember(ram.words, 0), NO_WAITS);
+  for (const access of ACCESSES) {
+    for (let operation = 0; operation < PLAIN_ACCESSES; operation += 1) {
+      access(memory, (operation % ram.pageCount) * PAGE_BYTES, operation);
+    }
+  }
+}
+
+/** Of a vCPU that never has to. */
+const NO_WAITS: VcpuWaits = {
+  awaitPage: () => undefined,
+  foundPage: () => undefined,
+  futexWait: () => "interrupted",
+};

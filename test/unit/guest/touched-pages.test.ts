@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TouchedPages } from "../../../src/guest/touched-pages.js";
+import { absentStamps, TouchedPages } from "../../../src/guest/touched-pages.js";
 import { EpochMember, openEpoch } from "../../../src/memory/epoch.js";
 import { PAGE_BYTES } from "../../../src/memory/geometry.js";
 import { GuestRam } from "../../../src/memory/ram.js";
-import { TrackedMemory } from "../../../src/memory/tracked-memory.js";
+import { TrackedMemory, type VcpuWaits } from "../../../src/memory/tracked-memory.js";
 import { ABSENT } from "../../../src/memory/words.js";
 
 /** A vCPU whose pages are watched, and the pages that it had to wait for or found unpublished. */
@@ -14,11 +14,12 @@ function watched() {
   epoch.rejoin();
   const awaited: number[] = [];
   const found: number[] = [];
-  const touched = new TouchedPages(ram, epoch, {
+  const waits: VcpuWaits = {
     awaitPage: (page) => awaited.push(page),
     foundPage: (page) => found.push(page),
     futexWait: () => "not-equal",
-  });
+  };
+  const touched = new TouchedPages(ram, epoch, waits, absentStamps(ram));
   return { ram, epoch, awaited, found, touched, memory: touched.memory };
 }
 
