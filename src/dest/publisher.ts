@@ -56,7 +56,11 @@ export class Publisher {
     const { words, vcpuCount, stamps } = this.ram;
     const epoch = openEpoch(words);
     await whenEpochHolds(words, vcpuCount, epoch);
-    const stamp = this.areHot ? epoch : FIRST_EPOCH;
-    for (const page of pages) stamps[page] = stamp;
+    stampPages(stamps, pages, this.areHot ? epoch : FIRST_EPOCH);
   }
+}
+
+/** A function of its own, so that a host can rehearse it. */
+export function stampPages(stamps: Int32Array, pages: readonly number[], stamp: number): void {
+  for (const page of pages) stamps[page] = stamp;
 }

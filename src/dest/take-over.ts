@@ -4,12 +4,13 @@ import { AtomicPageBitmap, PageBitmap } from "../memory/bitmap.js";
 import { everyPage } from "../memory/geometry.js";
 import { GuestRam } from "../memory/ram.js";
 import { mixedPages } from "../memory/sample-pages.js";
-import { ABSENT } from "../memory/words.js";
+import { ABSENT, FIRST_EPOCH } from "../memory/words.js";
 import { decodeMessage, encodeMessage, packCpu, unpackCpu } from "../protocol/codec.js";
 import { FrameDecoder } from "../protocol/frame.js";
 import { MAX_CONTROL_BYTES } from "../protocol/limits.js";
 import type { MessageBody } from "../protocol/messages.js";
 import { ArrivalTables } from "./arrival-tables.js";
+import { stampPages } from "./publisher.js";
 
 /** A switchover message that makes sense. */
 export interface Switchover {
@@ -82,7 +83,7 @@ export function* rehearsal(): Generator<void> {
     install(switchover, ram, ArrivalTables.create(ram.pageCount, 1));
     // As the publisher will, while the push wants the core.
     ram.arrived.addRange(all);
-    ram.arrived.takeFrom(switchover.dirty, untouched);
+    stampPages(ram.stamps, ram.arrived.takeFrom(switchover.dirty, untouched), FIRST_EPOCH);
     yield;
   }
 }
