@@ -1,4 +1,5 @@
 import { bareThreads } from "./bare-threads.js";
+import { type ClockGaps, clockGaps } from "./clock-gaps.js";
 import type { Bench, Figures } from "./figures.js";
 import { rawPing } from "./raw-ping.js";
 import { pumpSpan, rawPump } from "./raw-pump.js";
@@ -135,6 +136,7 @@ async function otherSizes(figures: Figures, runs: number): Promise<void> {
 
 /** Many dirty pages and a guest that touches them: what a fault costs, beside ever slower pushes. */
 async function faults(figures: Figures, runs: number): Promise<void> {
+  await gaps(figures, runs);
   await pings(figures, runs);
   const guest = [
     ...["--guest", "random-writer", "--memory", "512MiB"],
@@ -165,6 +167,18 @@ async function faults(figures: Figures, runs: number): Promise<void> {
       all.map(({ report }) => report.faults?.count ?? Number.NaN),
     );
   }
+}
+
+/** How long, and how often, the machine itself stands still while threads are at work on every core. */
+async function gaps(figures: Figures, runs: number): Promise<void> {
+  const row = "threads that read the clock";
+  const all = await repeat(runs, clockGaps);
+  const add = (metric: string, unit: string, of: (run: ClockGaps) => number) => {
+    figures.add(row, metric, unit, all.map(of));
+  };
+  add("gaps of 0.3 ms or more", "1/s", ({ perSecond }) => perSecond);
+  add("longest gap", "ms", ({ longestMs }) => longestMs);
+  add("time lost in gaps", "%", ({ lostPercent }) => lostPercent);
 }
 
 /** What the machine needs for as much as a fault is made of, beside a pump at full speed. */

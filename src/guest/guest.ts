@@ -7,7 +7,6 @@ import { GUEST_WORDS, QUIESCENT, VCPU_WORDS, vcpuWords } from "../memory/words.j
 import { allOrNone, startThread } from "../platform/spare-threads.js";
 import type { GuestOptions } from "./program.js";
 import type { FaultTables, VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
-import { absentStamps } from "./touched-pages.js";
 import { WordTotal } from "./word-total.js";
 
 /** What a guest is, on whichever host it stands. */
@@ -63,7 +62,6 @@ export class Guest {
     faults: FaultTables | null,
     private readonly failed: (failure: Failure) => void,
   ) {
-    const absent = absentStamps(ram);
     const starts = Array.from({ length: spec.vcpuCount }, (_, vcpu) => () => {
       const seat: VcpuSeat = {
         ram: ram.handle,
@@ -73,7 +71,6 @@ export class Guest {
         options: spec.options,
         faults,
         latencyUs: this.latencyUs,
-        absent,
       };
       return new VcpuThread(seat, (failure) => {
         this.lose(vcpu, failure);

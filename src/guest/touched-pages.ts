@@ -3,18 +3,11 @@ import type { EpochMember } from "../memory/epoch.js";
 import { PAGE_BYTES } from "../memory/geometry.js";
 import type { GuestRam } from "../memory/ram.js";
 import { TrackedMemory, type VcpuWaits } from "../memory/tracked-memory.js";
-import { ABSENT } from "../memory/words.js";
-
-/** A stamp for each page of `ram`, and none that says that it is present. */
-export function absentStamps({ pageCount }: GuestRam): Int32Array {
-  const bytes = new SharedArrayBuffer(pageCount * Int32Array.BYTES_PER_ELEMENT);
-  return new Int32Array(bytes).fill(ABSENT);
-}
 
 /**
  * Guest memory that writes down which pages are touched; for operations whose pages somebody wants to know, not for
  * every day. It is a `TrackedMemory`, so that a program's code, which V8 compiled for one, serves both; and by its stamps every
- * page is `absent`, so that every access takes the slow path. (No stamps at all would do as much. But then V8 would have to
+ * page is absent, so that every access takes the slow path. (No stamps at all would do as much. But then V8 would have to
  * throw the guest's code away, or to compile it for accesses beyond memory in the first place.)
  */
 export class TouchedPages implements VcpuWaits {
@@ -27,10 +20,9 @@ export class TouchedPages implements VcpuWaits {
     private readonly ram: GuestRam,
     private readonly epoch: EpochMember,
     private readonly waits: VcpuWaits,
-    absent: Int32Array,
   ) {
     this.bytes = new Uint8Array(ram.buffer);
-    this.memory = new TrackedMemory(ram, epoch, this, absent);
+    this.memory = new TrackedMemory(ram, epoch, this, ram.absent);
   }
 
   /**

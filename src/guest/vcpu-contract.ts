@@ -16,8 +16,6 @@ export interface VcpuSeat {
   readonly faults: FaultTables | null;
   /** Microseconds that each fault took; shared by all vCPUs of the guest. */
   readonly latencyUs: RecordableHistogram;
-  /** Stamps that say of every page that it is absent; shared by all vCPUs, and never written. See touched-pages.ts. */
-  readonly absent: Int32Array;
 }
 
 /** What the vCPUs of a guest share to ask for missing pages. */

@@ -4,14 +4,12 @@ import { takeSeat } from "../platform/spare-threads.js";
 import { nameThread } from "../platform/thread-name.js";
 import { loadProgram } from "./load-program.js";
 import { BadSetting } from "./program.js";
-import { rehearseAccesses, rehearseFaults, rehearseWatch } from "./rehearsal.js";
+import { rehearse } from "./rehearsal.js";
 import { Vcpu } from "./vcpu.js";
 import type { VcpuCommand, VcpuReport, VcpuSeat } from "./vcpu-contract.js";
 
 /** Entry of a vCPU's thread: see vcpu-contract.ts. */
-rehearseFaults();
-rehearseWatch();
-rehearseAccesses();
+rehearse();
 takeSeat((given, host) => {
   const seat = given as VcpuSeat;
   nameThread(`vcpu-${String(seat.vcpu)}`);

@@ -52,7 +52,7 @@ export class Vcpu implements VcpuWaits {
     this.base = vcpuWords(seat.vcpu);
     this.epoch = new EpochMember(this.words, seat.vcpu);
     this.memory = new TrackedMemory(this.ram, this.epoch, this);
-    this.touched = new TouchedPages(this.ram, this.epoch, this, seat.absent);
+    this.touched = new TouchedPages(this.ram, this.epoch, this);
     const pace = program.operationsPerSecond?.(seat.options);
     const share = pace === undefined ? undefined : pace / this.ram.vcpuCount;
     this.pacer = new Pacer(share, monotonicClock);

@@ -1,6 +1,14 @@
 import { AtomicPageBitmap, bitmapBytes } from "./bitmap.js";
 import { isRamSize, MAX_VCPUS, pageCountOf, RAM_GRAIN_BYTES } from "./geometry.js";
-import { FIRST_EPOCH, GUEST_WORDS, QUIESCENT, VCPU_WORDS, vcpuWords, wordCount } from "./words.js";
+import {
+  ABSENT,
+  FIRST_EPOCH,
+  GUEST_WORDS,
+  QUIESCENT,
+  VCPU_WORDS,
+  vcpuWords,
+  wordCount,
+} from "./words.js";
 
 /** Guest memory as it is handed to a thread: structured clone shares it, never copies it. */
 export interface RamHandle {
@@ -19,6 +27,8 @@ export class GuestRam {
   readonly words: Int32Array;
   /** Per page, the epoch in which it was last written, or `ABSENT`. Plain accesses: see epoch.ts. */
   readonly stamps: Int32Array;
+  /** Per page, `ABSENT`. Never written, by nobody: see guest/touched-pages.ts. */
+  readonly absent: Int32Array;
   /** Pages whose bytes are here although their stamp still says `ABSENT`. */
   readonly arrived: AtomicPageBitmap;
 
@@ -31,6 +41,7 @@ export class GuestRam {
     const layout = layOut(this.pageCount, this.vcpuCount);
     this.words = new Int32Array(handle.tables, layout.words, wordCount(this.vcpuCount));
     this.stamps = new Int32Array(handle.tables, layout.stamps, this.pageCount);
+    this.absent = new Int32Array(handle.tables, layout.absent, this.pageCount);
     this.arrived = new AtomicPageBitmap(this.pageCount, handle.tables, layout.arrived);
   }
 
@@ -45,6 +56,7 @@ export class GuestRam {
     const memory = new WebAssembly.Memory({ initial: units, maximum: units, shared: true });
     const tables = new SharedArrayBuffer(layOut(pageCountOf(ramBytes), vcpuCount).bytes);
     const ram = new GuestRam({ memory, tables, vcpuCount });
+    ram.absent.fill(ABSENT);
     Atomics.store(ram.words, GUEST_WORDS.EPOCH, FIRST_EPOCH);
     for (let vcpu = 0; vcpu < vcpuCount; vcpu += 1) {
       Atomics.store(ram.words, vcpuWords(vcpu) + VCPU_WORDS.ACKNOWLEDGED, QUIESCENT);
@@ -56,6 +68,7 @@ export class GuestRam {
 function layOut(pageCount: number, vcpuCount: number) {
   const words = 0;
   const stamps = words + wordCount(vcpuCount) * 4;
-  const arrived = stamps + pageCount * 4;
-  return { words, stamps, arrived, bytes: arrived + bitmapBytes(pageCount) };
+  const absent = stamps + pageCount * 4;
+  const arrived = absent + pageCount * 4;
+  return { words, stamps, absent, arrived, bytes: arrived + bitmapBytes(pageCount) };
 }

@@ -5,7 +5,8 @@ const STRETCHES = ["all", "some", "none"] as const;
 
 /**
  * Pages for rehearsals: stretches of `pageCount` / 27, of which all are in the set, every third, or none. Code that V8 compiled for
- * one kind would not do for all. Some are the last of their word in a bitmap.
+ * one kind would not do for all. Some are the last of their word in a bitmap, where
+ * arithmetic leaves 32 bits.
  */
 export function mixedPages(pageCount: number): PageBitmap {
   const pages = PageBitmap.empty(pageCount);

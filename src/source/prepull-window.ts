@@ -57,6 +57,7 @@ export class PrepullWindow {
     } else if (this.proposed > 0 && fresh * 2 >= this.proposed) {
       this.pages = Math.min(this.pages * 2, MOST_PAGES);
     } else if (this.proposed > 0) {
+      // An integer, without a half in between that V8 would have to undo.
       this.pages >>>= 1;
       if (this.pages === 0) this.stride = 1;
     } else if (Math.abs(step) === 1) {

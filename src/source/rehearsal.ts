@@ -2,6 +2,7 @@ import type net from "node:net";
 import { Duplex } from "node:stream";
 import { setImmediate } from "node:timers/promises";
 import type { Failure } from "../failure.js";
+import type { PageBitmap } from "../memory/bitmap.js";
 import { PAGE_BYTES, RAM_GRAIN_BYTES } from "../memory/geometry.js";
 import { GuestRam } from "../memory/ram.js";
 import { mixedPages } from "../memory/sample-pages.js";
@@ -18,26 +19,26 @@ import { completeTuning } from "./tuning.js";
 
 /** Enough for the compiler to take the path of a request seriously. */
 const REQUESTS = 400;
-/** So often the dirty pages of a guest of this size. */
-const PUSHES = 40;
+/** After so many rounds nearly all that runs in stage three is compiled. */
+const ROUNDS = 40;
+const REQUESTS_OF_ROUND = 10;
+/** So many kinds V8 does not tell apart any more. */
+const KINDS = 6;
 const RAM_BYTES = 2 ** 20;
+const [BULK = ""] = bulkChannels(1);
 /** Of the dirty pages, those that go as neighbours of a fault. */
 const PREPULLED_PAGES = 16;
 /** Of the event loop, for one push: it takes some ten. */
 const MOST_TURNS = 1000;
-/** After so many rounds nearly all that runs in stage three is compiled. */
-const ROUNDS = 6;
 
-/**
- * What a thread goes through while it waits for a seat. Each round has channels of its own, since V8 takes functions that it has
- * seen of one object only for that object's.
- */
+/** What a thread goes through while it waits for a seat. */
 export async function* rehearsal(): AsyncGenerator<void> {
-  const ram = GuestRam.allocate(RAM_BYTES, 1);
+  const departures = departuresFrom(GuestRam.allocate(RAM_BYTES, 1));
   for (let round = 0; round < ROUNDS; round += 1) {
-    rehearseRequests(ram);
-    yield;
-    await rehearsePush(ram);
+    for (const departure of departures) {
+      for (let request = 0; request < REQUESTS_OF_ROUND; request += 1) departure.answer();
+      await departure.push();
+    }
     yield;
   }
 }
@@ -47,74 +48,113 @@ export async function* rehearsal(): AsyncGenerator<void> {
  * a tenth of one later, and the first request is the one that a guest's downtime waits for. The page kernels, which
  * V8 compiles well only once they have run some hundred times in a process, are rehearsed with it.
  */
-export function rehearseRequests(ram = GuestRam.allocate(RAM_GRAIN_BYTES, 1)): void {
-  const tables = nobodysTables(ram);
-  const vcpu = nobody();
-  channelOf(URGENT, ram, tables, nobody(), [vcpu]);
-  for (let sequence = 0; sequence < REQUESTS; sequence += 1) {
-    // The push has not begun at first; then pages have neighbours.
-    if (sequence === REQUESTS / 4) tables.planned.assign(mixedPages(ram.pageCount));
-    // Walks at first, then jumps about.
-    const page = (sequence < REQUESTS / 2 ? sequence : sequence * sequence) % ram.pageCount;
-    tables.queued.take(page);
-    write(ram, page, sequence);
-    const hits = Math.floor(sequence / 2);
-    vcpu.emit("data", Buffer.from(encodeWords(FRAME_TYPES.REQUEST, sequence, [page, 0, 0, hits])));
-  }
+export function rehearseRequests(): void {
+  const departures = departuresFrom(GuestRam.allocate(RAM_GRAIN_BYTES, 1));
+  for (let request = 0; request < REQUESTS; request += 1) departures[request % KINDS]?.answer();
+}
+
+/** By turns, they keep V8 from taking what it has seen of one of them for all that there is. */
+function departuresFrom(ram: GuestRam): readonly NobodysDeparture[] {
+  new Uint8Array(ram.buffer).fill(1);
+  ram.stamps.fill(FIRST_EPOCH);
+  return Array.from({ length: KINDS }, (_, kind) => new NobodysDeparture(ram, kind));
 }
 
 /**
- * Pushes pages of nobody's guest. What V8 has not compiled by the time of stage three it compiles then, on threads of its
+ * A guest of nobody that leaves for nowhere. What V8 has not compiled by the time of stage three it compiles then, on threads of its
  * own: it took a third of two cores, and vCPUs waited milliseconds for a page where they wait a fraction of one.
  */
-async function rehearsePush(ram: GuestRam): Promise<void> {
-  const tables = nobodysTables(ram);
-  const dirty = mixedPages(ram.pageCount);
-  tables.planned.assign(dirty);
-  const pages = [...dirty.pages()];
-  const prepulled = Uint32Array.from(pages.slice(0, PREPULLED_PAGES));
-  const [bulk = ""] = bulkChannels(1);
-  const dest = nobody();
-  const channel = channelOf(bulk, ram, tables, dest, []);
-  const { counters } = tables;
-  const sent = () =>
-    counters.read("pushedPages") +
-    counters.read("prepulledPages") +
-    counters.read("unchangedPages") +
-    counters.read("zeroPages");
-  let credited = 0;
-  let seen = 0;
-  let sequence = 0;
-  for (let push = 1; push <= PUSHES; push += 1) {
-    for (const page of pages) {
+class NobodysDeparture {
+  private readonly tables: MigrationTables;
+  private readonly dest = nobody();
+  private readonly vcpu = nobody();
+  private readonly bulk: Channel;
+  private readonly dirty: PageBitmap;
+  private readonly dirtyPages: readonly number[];
+  private requests = 0;
+  private pushes = 0;
+  private credits = 0;
+
+  constructor(
+    private readonly ram: GuestRam,
+    kind: number,
+  ) {
+    // Two, or V8 would take the one that it has seen for the only one.
+    const report = kind % 2 === 0 ? hear : hearToo;
+    this.tables = MigrationTables.create(ram.pageCount, RateLimit.createState());
+    this.tables.allowRequests();
+    this.bulk = channelOf(BULK, ram, this.tables, this.dest, [], report);
+    channelOf(URGENT, ram, this.tables, nobody(), [this.vcpu], report);
+    this.dirty = mixedPages(ram.pageCount);
+    this.dirtyPages = [...this.dirty.pages()];
+  }
+
+  /** A vCPU asks for a page: it walks at first, then jumps about. */
+  answer(): void {
+    const { tables, ram, requests } = this;
+    const page = (requests < REQUESTS / 4 ? requests : requests * requests) % ram.pageCount;
+    // Its neighbours as well, so that there is something to send along. Some are under way already.
+    const end = requests % 16 === 15 ? page : Math.min(page + 4, ram.pageCount);
+    for (let near = page; near < end; near += 1) tables.queued.take(near);
+    write(ram, page, requests);
+    const words = [page, 0, 0, Math.floor(requests / 2)];
+    this.vcpu.emit("data", Buffer.from(encodeWords(FRAME_TYPES.REQUEST, requests, words)));
+    this.requests += 1;
+  }
+
+  /** Pushes the dirty pages, of which some are zero, and some as they were. */
+  async push(): Promise<void> {
+    const { tables, ram, dirtyPages } = this;
+    this.pushes += 1;
+    tables.planned.assign(this.dirty);
+    for (const page of dirtyPages) {
       tables.queued.take(page);
       if (page % 16 === 3) clear(ram, page);
-      else if (page % 16 !== 5) write(ram, page, push);
+      else if (page % 16 !== 5) write(ram, page, this.pushes);
     }
-    channel.obey({ type: "prepull", pages: prepulled });
-    channel.obey({ type: "push" });
-    for (let turn = 0; sent() < push * pages.length; turn += 1) {
-      if (turn === MOST_TURNS) throw new Error("a rehearsal went wrong: its pages do not leave");
-      await setImmediate();
-      const before = seen;
-      seen = counters.read("bulkBytes");
+    const before = this.sentPages();
+    let credited = tables.counters.read("bulkBytes");
+    let seen = credited;
+    this.bulk.obey({
+      type: "prepull",
+      pages: Uint32Array.from(dirtyPages.slice(0, PREPULLED_PAGES)),
+    });
+    this.bulk.obey({ type: "push" });
+    await turnsUntil(() => {
+      const seenBefore = seen;
+      seen = tables.counters.read("bulkBytes");
       // Not before nothing leaves any more, so that the window closes, as it does beside a real destination.
-      if (seen !== before || seen === credited) continue;
-      const bytes = seen - credited;
-      credited = seen;
-      dest.emit("data", Buffer.from(encodeWords(FRAME_TYPES.CREDIT, sequence, [bytes])));
-      sequence += 1;
-    }
+      if (seen === seenBefore && seen !== credited) {
+        this.credit(seen - credited);
+        credited = seen;
+      }
+      return this.sentPages() === before + dirtyPages.length;
+    });
+    if (seen !== credited) this.credit(seen - credited);
+  }
+
+  private sentPages(): number {
+    const { counters } = this.tables;
+    return (
+      counters.read("pushedPages") +
+      counters.read("prepulledPages") +
+      counters.read("unchangedPages") +
+      counters.read("zeroPages")
+    );
+  }
+
+  private credit(bytes: number): void {
+    this.dest.emit("data", Buffer.from(encodeWords(FRAME_TYPES.CREDIT, this.credits, [bytes])));
+    this.credits += 1;
   }
 }
 
-/** All of `ram` is full of data. */
-function nobodysTables(ram: GuestRam): MigrationTables {
-  new Uint8Array(ram.buffer).fill(1);
-  ram.stamps.fill(FIRST_EPOCH);
-  const tables = MigrationTables.create(ram.pageCount, RateLimit.createState());
-  tables.allowRequests();
-  return tables;
+/** Gives the event loop turns until `isDone`, at most `MOST_TURNS`. */
+async function turnsUntil(isDone: () => boolean): Promise<void> {
+  for (let turn = 0; !isDone(); turn += 1) {
+    if (turn === MOST_TURNS) throw new Error("a rehearsal went wrong: its pages do not leave");
+    await setImmediate();
+  }
 }
 
 /** As the guest would: a page never has the same contents twice. */
@@ -138,9 +178,13 @@ function nobody(): Duplex {
     override _write(_chunk: unknown, _encoding: unknown, done: () => void): void {
       done();
     }
+    // A socket is done at once or later.
     override _writev(_chunks: unknown, done: () => void): void {
-      done();
+      this.writes += 1;
+      if (this.writes % 2 === 0) done();
+      else process.nextTick(done);
     }
+    private writes = 0;
   };
   return new Nobody();
 }
@@ -151,8 +195,9 @@ function channelOf(
   tables: MigrationTables,
   own: Duplex,
   faultLines: readonly Duplex[],
+  report: (report: ChannelReport) => void,
 ): Channel {
-  // As it comes by message, and in the order of outgoing.ts: V8 tells objects apart by how they were made.
+  // As it comes by message, and in the order in which outgoing.ts and channel-pool.ts make it: V8 tells objects apart by how they were made.
   const seat = structuredClone({
     to: { host: "", port: 0 },
     ram: ram.handle,
@@ -169,15 +214,13 @@ function channelOf(
     socket: stream as unknown as net.Socket,
     decoder: new FrameDecoder(MAX_CONTROL_BYTES),
   });
-  const report = name === URGENT ? hearUrgent : hearBulk;
   return new Channel(seat, attached(own), faultLines.map(attached), report);
 }
 
-// Two, or V8 would take the one that it has seen for the only one.
-function hearUrgent(report: ChannelReport): void {
+function hear(report: ChannelReport): void {
   if (report.type === "failed") throw wrong(report.failure);
 }
-function hearBulk(report: ChannelReport): void {
+function hearToo(report: ChannelReport): void {
   if (report.type === "failed") throw wrong(report.failure);
 }
 

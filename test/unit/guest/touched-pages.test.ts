@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { absentStamps, TouchedPages } from "../../../src/guest/touched-pages.js";
+import { TouchedPages } from "../../../src/guest/touched-pages.js";
 import { EpochMember, openEpoch } from "../../../src/memory/epoch.js";
 import { PAGE_BYTES } from "../../../src/memory/geometry.js";
 import { GuestRam } from "../../../src/memory/ram.js";
@@ -19,7 +19,7 @@ function watched() {
     foundPage: (page) => found.push(page),
     futexWait: () => "not-equal",
   };
-  const touched = new TouchedPages(ram, epoch, waits, absentStamps(ram));
+  const touched = new TouchedPages(ram, epoch, waits);
   return { ram, epoch, awaited, found, touched, memory: touched.memory };
 }
 
