@@ -43,7 +43,7 @@ export async function pumpSpan(
   { checks = false, byWindow = false }: PumpOptions,
 ): Promise<Span> {
   const self = fileURLToPath(import.meta.url);
-  await backMemory(2 * byteCount);
+  await backMemory(byteCount);
   const told = [
     String(byteCount),
     checks ? "checks" : "trusts",

@@ -1,5 +1,6 @@
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { loadProgram } from "../../src/guest/load-program.js";
+import { rehearse } from "../../src/guest/rehearsal.js";
 import type { GuestMemory } from "../../src/memory/access.js";
 import { EpochMember } from "../../src/memory/epoch.js";
 import { GuestRam } from "../../src/memory/ram.js";
@@ -74,6 +75,8 @@ function createMemory(tracked: boolean): { memory: GuestMemory; safepoint: () =>
 
 async function run({ guest, options, tracked }: Task): Promise<number> {
   const { program } = await loadProgram(guest);
+  // As a vCPU's thread does: what V8 has seen of faults stays in its code.
+  if (tracked) rehearse();
   const { memory, safepoint } = createMemory(tracked);
   const [cpu] = program.boot(memory, options, 1);
   if (cpu === undefined) throw new Error("a guest with one vCPU has one CPU state");

@@ -27,7 +27,7 @@ export class GuestRam {
   readonly words: Int32Array;
   /** Per page, the epoch in which it was last written, or `ABSENT`. Plain accesses: see epoch.ts. */
   readonly stamps: Int32Array;
-  /** Per page, `ABSENT`. Never written, by nobody: see guest/touched-pages.ts. */
+  /** Per page, `ABSENT`. Never written by anybody: see guest/touched-pages.ts. */
   readonly absent: Int32Array;
   /** Pages whose bytes are here although their stamp still says `ABSENT`. */
   readonly arrived: AtomicPageBitmap;
