@@ -303,12 +303,12 @@ function nonZeroPages(pages: Run["report"]["pages"]): number {
   return pages.total - Math.min(pages.zero, pages.total - 1);
 }
 
-/** Guest memory over the time that its pages took: what the raw pump measures of its own. */
 /** What each run did of the rate that a pump had beside it. */
 function sharesOf(runs: readonly Run[], rates: readonly number[]): number[] {
   return runs.map((run, at) => guestBytesPerSecond(run) / (rates[at] ?? Number.NaN));
 }
 
+/** Guest memory over the time that its pages took: what the raw pump measures of its own. */
 function guestBytesPerSecond({ report }: Run): number {
   return (report.memoryBytes * 1000) / (report.times.passMs ?? Number.NaN);
 }

@@ -24,6 +24,7 @@ const PLAIN_ACCESSES = 20_000;
 
 const WORD = new Uint8Array(8);
 
+/** All that a guest does to its memory, but to wait. */
 const ACCESSES: readonly ((memory: GuestMemory, address: number, value: number) => unknown)[] = [
   (memory, address) => memory.loadU8(address),
   (memory, address) => memory.loadU16(address),
