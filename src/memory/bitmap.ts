@@ -129,14 +129,18 @@ export class AtomicPageBitmap {
     const claimed: number[] = [];
     // Pages of the first word that lie before `firstPage` are not asked for.
     let asked = -1 << (firstPage & 31);
-    for (let at = firstPage >>> 5; at < this.words.length; at += 1) {
+    let at = firstPage >>> 5;
+    while (at < this.words.length && claimed.length < maxPages) {
       const open = Atomics.load(wanted.words, at) & ~Atomics.load(this.words, at) & asked;
-      asked = -1;
-      if (open === 0) continue;
+      if (open === 0) {
+        at += 1;
+        asked = -1;
+        continue;
+      }
+      // Where another thread takes some of them in between, the word has others left, perhaps.
       const chosen = lowestBits(open, maxPages - claimed.length);
       const before = Atomics.or(this.words, at, chosen);
       for (const bit of bits(chosen & ~before)) claimed.push(at * 32 + bit);
-      if (claimed.length === maxPages) break;
     }
     return claimed;
   }

@@ -267,3 +267,15 @@ test("AtomicPageBitmap claims the next wanted pages from any page on, as a naive
     }),
   );
 });
+
+test("AtomicPageBitmap claims the other pages of a word of which another thread took some just then", (context) => {
+  const wanted = AtomicPageBitmap.create(40);
+  wanted.bitmap.addRange({ firstPage: 2, pageCount: 5 });
+  const { bitmap, buffer } = AtomicPageBitmap.create(40);
+  const others = new AtomicPageBitmap(40, buffer);
+  const or = context.mock.method(Atomics, "or", () => {
+    or.mock.restore();
+    return others.claim(2) ? Atomics.or(new Int32Array(buffer), 0, 1 << 2) : Number.NaN;
+  });
+  assert.deepEqual(bitmap.claimFrom(wanted.bitmap, 0, 1), [3]);
+});
