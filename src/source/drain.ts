@@ -98,7 +98,7 @@ export class Drain {
       await new Promise<void>((resolve) => (this.wake = resolve));
     }
     await this.sender.ready();
-    await this.limit.ready();
+    await this.limit.ready(this.framePages() * PAGE_BYTES);
   }
 
   /** Half a window at most: while one frame travels, the next is made. */

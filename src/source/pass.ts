@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.js";
+import { PAGE_BYTES } from "../memory/geometry.js";
 import type { GuestRam } from "../memory/ram.js";
 import { EpochTracker } from "../memory/tracker.js";
 import { NEVER } from "../memory/words.js";
@@ -50,11 +51,12 @@ export class Pass {
     const { counters } = this.tables;
     for (;;) {
       await this.sender.ready();
-      await this.limit.ready();
+      await this.limit.ready(this.chunkPages * PAGE_BYTES);
       const chunk = counters.add("nextChunk", 1);
       if (chunk >= this.chunkCount) break;
       await this.send(chunk);
     }
+    this.limit.charge(0);
     this.sender.barrier(this.command.pass);
   }
 

@@ -23,12 +23,15 @@ const BURST_NS = 10n * 1_000_000n;
  * Holds all channels together to a number of bytes per second.
  *
  * The shared state is one 64-bit word, the time in nanoseconds at which everything sent so far is paid for
- * (a virtual clock, as in the generic cell rate algorithm, ITU-T I.371). Who sends adds the cost; who
- * wants to send waits until that time has come. Several may find it come at once, so each overdraws by the one frame that it
- * sends, and their frames are as much smaller as there are senders; sums stay exact. The word is only used with Atomics; nothing else is ordered by it.
+ * (a virtual clock, as in the generic cell rate algorithm, ITU-T I.371). Who wants to send waits until that time has come, and
+ * sets it forward by what the frame will cost at most, with one compare-and-exchange: so of all who wait for the same moment one
+ * goes, and the rate is overdrawn by one frame, however many send. What the frame did not cost is given back when it
+ * has left. The word is only used with Atomics; nothing else is ordered by it.
  */
 export class RateLimit {
   private readonly paidUntil: BigInt64Array;
+  /** What this sender has paid for the frame that it may send now. */
+  private reservedNs: bigint | undefined;
 
   constructor(
     state: SharedArrayBuffer,
@@ -54,28 +57,45 @@ export class RateLimit {
     return Math.max(1, Math.min(Math.floor(bytes / PAGE_BYTES), MAX_DATA_PAGES));
   }
 
-  /** Resolves when the next frame may leave. */
-  async ready(): Promise<void> {
+  /** Resolves when a frame of up to `bytes` may leave. To be followed by `charge`, also where none leaves after all. */
+  async ready(bytes: number): Promise<void> {
     if (this.bytesPerSecond === undefined) return;
-    for (;;) {
-      const waitNs = Atomics.load(this.paidUntil, 0) - this.nowNs();
-      if (waitNs <= 0n) return;
-      // Timers count whole milliseconds and fire late, never early; what is lost to that comes back,
-      // because the virtual clock does not move with it.
-      await new Promise((resolve) => setTimeout(resolve, Number(waitNs) / NS_PER_MS));
+    const costNs = this.costNs(bytes);
+    while (this.reservedNs === undefined) {
+      const before = Atomics.load(this.paidUntil, 0);
+      const waitNs = before - this.nowNs();
+      if (waitNs > 0n) await this.sleep(waitNs);
+      else if (this.moveFrom(before, costNs)) this.reservedNs = costNs;
     }
   }
 
-  /** Counts `bytes` as sent. */
+  /** Counts `bytes` as sent, in place of what `ready` has counted in advance. */
   charge(bytes: number): void {
     if (this.bytesPerSecond === undefined) return;
-    const costNs = BigInt(Math.round((bytes / this.bytesPerSecond) * 1e9));
+    const dueNs = this.costNs(bytes) - (this.reservedNs ?? 0n);
+    this.reservedNs = undefined;
     for (;;) {
-      const before = Atomics.load(this.paidUntil, 0);
-      const earliest = this.nowNs() - BURST_NS;
-      const after = (before > earliest ? before : earliest) + costNs;
-      if (Atomics.compareExchange(this.paidUntil, 0, before, after) === before) return;
+      if (this.moveFrom(Atomics.load(this.paidUntil, 0), dueNs)) return;
     }
+  }
+
+  /**
+   * Timers count whole milliseconds and fire late, never early; what is lost to that comes back, because the virtual
+   * clock does not move with it.
+   */
+  private sleep(ns: bigint): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, Number(ns) / NS_PER_MS));
+  }
+
+  /** False where another sender was faster. */
+  private moveFrom(before: bigint, byNs: bigint): boolean {
+    const earliest = this.nowNs() - BURST_NS;
+    const after = (before > earliest ? before : earliest) + byNs;
+    return Atomics.compareExchange(this.paidUntil, 0, before, after) === before;
+  }
+
+  private costNs(bytes: number): bigint {
+    return BigInt(Math.round((bytes / (this.bytesPerSecond ?? Infinity)) * 1e9));
   }
 
   private nowNs(): bigint {

@@ -1,3 +1,4 @@
+import { PAGE_BYTES } from "../memory/geometry.js";
 import type { GuestRam } from "../memory/ram.js";
 import { MAX_DATA_PAGES } from "../protocol/limits.js";
 import { PURPOSE } from "../protocol/pages.js";
@@ -70,7 +71,7 @@ export class Round {
 
   private async turn(): Promise<void> {
     await this.sender.ready();
-    await this.limit.ready();
+    await this.limit.ready(this.framePages * PAGE_BYTES);
   }
 
   private flush(): void {

@@ -78,8 +78,8 @@ function rateOf({ receivedBytes, spanMs }: MessageBody<"probed">): number {
 async function send(socket: net.Socket, bytes: number, limit: RateLimit): Promise<void> {
   const piece = Buffer.alloc(PIECE_BYTES, 0xa5);
   for (let left = bytes; left > 0 && socket.writable; left -= PIECE_BYTES) {
-    await limit.ready();
     const size = Math.min(left, PIECE_BYTES);
+    await limit.ready(size);
     limit.charge(size);
     if (socket.write(piece.subarray(0, size))) continue;
     await new Promise<void>((resolve) => {

@@ -35,7 +35,7 @@ async function settle(): Promise<void> {
 
 async function isReadyNow(limit: RateLimit): Promise<boolean> {
   let isReady = false;
-  void limit.ready().then(() => (isReady = true));
+  void limit.ready(FRAME).then(() => (isReady = true));
   await settle();
   return isReady;
 }
@@ -44,7 +44,7 @@ async function isReadyNow(limit: RateLimit): Promise<boolean> {
 function startSender(limit: RateLimit, sent: { bytes: number }): void {
   const send = async () => {
     while (sent.bytes < 10 * RATE) {
-      await limit.ready();
+      await limit.ready(FRAME);
       limit.charge(FRAME);
       sent.bytes += FRAME;
     }
@@ -63,10 +63,57 @@ test("all senders together keep to the rate, and use all of it", async (context)
   for (const ms of [1, 10, 100, 1000]) {
     const before = { ...sent };
     await time.pass(ms);
-    const allowed = (RATE * (ms + BURST_MS)) / 1000 + senders * FRAME;
+    const allowed = (RATE * (ms + BURST_MS)) / 1000 + FRAME;
     assert.ok(sent.bytes - before.bytes <= allowed, `${String(sent.bytes)} bytes by ${String(ms)}`);
   }
   assert.ok(sent.bytes >= RATE * 1.111 * 0.98, `only ${String(sent.bytes)} bytes were sent`);
+});
+
+/** Bytes of a frame with so many pages, all of them neighbours: header, head, a run, and a checksum for each. */
+const frameBytes = (pages: number) => 16 + 16 + 12 + pages * (8 + 4096);
+
+test("every second has the bytes of a second, give or take 3 %, for any rate and any number of senders", async (context) => {
+  const time = new FakeTime(context);
+  const spanMs = 2200;
+  for (const megabits of [1, 10, 100, 1000]) {
+    for (const senders of [1, 4, 16]) {
+      const rate = (megabits * 1e6) / 8;
+      const state = RateLimit.createState();
+      const startMs = time.nowMs;
+      const sentIn = new Array<number>(spanMs).fill(0);
+      const send = async (limit: RateLimit) => {
+        const bytes = frameBytes(limit.framePages(FRAME_MS.push));
+        for (;;) {
+          await limit.ready(bytes);
+          const ms = time.nowMs - startMs;
+          if (ms >= spanMs) return;
+          limit.charge(bytes);
+          sentIn[ms] = (sentIn[ms] ?? 0) + bytes;
+        }
+      };
+      for (let sender = 0; sender < senders; sender += 1) {
+        void send(new RateLimit(state, rate, senders, time.clock));
+      }
+      await time.pass(spanMs);
+      for (let ms = 100; ms + 1000 <= spanMs; ms += 1) {
+        const bytes = sentIn.slice(ms, ms + 1000).reduce((sum, it) => sum + it, 0);
+        const what = `${String(megabits)} Mbit/s, ${String(senders)} senders`;
+        assert.ok(Math.abs(bytes / rate - 1) <= 0.03, `${what}: ${String(bytes)} in a second`);
+      }
+    }
+  }
+});
+
+test("what a frame did not cost is given back, and so is all of it where none is sent", async (context) => {
+  const time = new FakeTime(context);
+  const state = RateLimit.createState();
+  const limit = new RateLimit(state, RATE, 1, time.clock);
+  const other = new RateLimit(state, RATE, 1, time.clock);
+  await limit.ready(RATE);
+  assert.equal(await isReadyNow(other), false);
+  limit.charge(0);
+  await time.pass(1000);
+  assert.equal(await isReadyNow(limit), true);
 });
 
 test("time in which nothing was sent is not saved up", async (context) => {
@@ -99,7 +146,7 @@ test("one large frame is paid for before the next leaves", async (context) => {
   const limit = new RateLimit(RateLimit.createState(), RATE, 1, time.clock);
   limit.charge(RATE);
   let isReady = false;
-  void limit.ready().then(() => (isReady = true));
+  void limit.ready(FRAME).then(() => (isReady = true));
   await time.pass(1000 - BURST_MS - 1);
   assert.equal(isReady, false);
   await time.pass(BURST_MS + 1);
@@ -110,7 +157,7 @@ test("without a limit nothing waits", async (context) => {
   const time = new FakeTime(context);
   const limit = new RateLimit(RateLimit.createState(), undefined, 1, time.clock);
   limit.charge(2 ** 40);
-  await limit.ready();
+  await limit.ready(FRAME);
 });
 
 test("a frame at a limited rate is short, but never empty nor larger than may be", () => {
