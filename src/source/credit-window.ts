@@ -1,3 +1,5 @@
+import { PAGE_BYTES } from "../memory/geometry.js";
+
 /** A page that the guest waits for may be behind this much pushed data, at the rate that the link showed… */
 const QUEUE_MS = 4;
 /**
@@ -5,8 +7,12 @@ const QUEUE_MS = 4;
  * asked for, and whoever touches one waits for all that left before it.
  */
 const QUEUE_BYTES = 1024 * 1024;
-const FIRST_LIMIT_BYTES = 256 * 1024;
-/** A window below a few pages would stop the link between credits. */
+/**
+ * Before anything is known of the link, over all channels: 5 ms at 100 Mbit/s. The window is as wide as a faster link wants
+ * after a few round trips.
+ */
+const FIRST_LIMIT_BYTES = 64 * 1024;
+/** Over all channels. A window below a few pages would stop the link between credits. */
 const LEAST_LIMIT_BYTES = 32 * 1024;
 const MOST_LIMIT_BYTES = 4 * 1024 * 1024;
 /** No delay of the path itself is taken to be longer than that. */
@@ -51,8 +57,9 @@ interface Trial {
  */
 export class CreditWindow {
   private readonly queueBytes: number;
+  private readonly leastBytes: number;
   private underWay = 0;
-  private limit = FIRST_LIMIT_BYTES;
+  private limit: number;
   private leastDelayMs = Number.POSITIVE_INFINITY;
   private readonly rates: number[] = [];
   /** How long frames took since the window has been as small as it gets, and how many are looked at before a trial. */
@@ -69,6 +76,8 @@ export class CreditWindow {
   /** One of so many `channels` of a migration. */
   constructor(channels: number) {
     this.queueBytes = QUEUE_BYTES / channels;
+    this.leastBytes = Math.max(LEAST_LIMIT_BYTES / channels, PAGE_BYTES);
+    this.limit = Math.max(FIRST_LIMIT_BYTES / channels, PAGE_BYTES);
   }
 
   /** Bytes sent and not yet credited. */
@@ -137,7 +146,7 @@ export class CreditWindow {
     const grown = hasQueue ? 0 : this.limit + frame.bytes;
     // That little was sent says nothing against the window.
     const limit = Math.max(byRate, frame.wasFull ? grown : this.limit);
-    this.limit = Math.max(LEAST_LIMIT_BYTES, Math.min(limit, MOST_LIMIT_BYTES));
+    this.limit = Math.max(this.leastBytes, Math.min(limit, MOST_LIMIT_BYTES));
   }
 
   /**
@@ -146,7 +155,7 @@ export class CreditWindow {
    */
   private lookAtFloor(delayMs: number, rate: number): void {
     const delays = this.floorDelaysMs;
-    if (this.limit > LEAST_LIMIT_BYTES) delays.length = 0;
+    if (this.limit > this.leastBytes) delays.length = 0;
     else delays.push(delayMs);
     if (delays.length < this.patience) return;
     const pathMs = Math.min(...delays.splice(0));

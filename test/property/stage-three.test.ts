@@ -191,6 +191,17 @@ test("CreditWindow has as much under way on several channels as on one", () => {
   assert.ok(most < 2 ** 19, `${String(most)} bytes on each`);
 });
 
+test("CreditWindow of all channels lets a requested page wait no longer than that of one, at first and at least", () => {
+  const underWay = (channels: number, credits: number) => {
+    const link = { bytesPerMs: 1250 / channels, delayMs: 1, mostFrameBytes: 4096, channels };
+    return channels * Math.min(...drive(link, credits).map(({ bytes }) => bytes));
+  };
+  for (const channels of [1, 2, 4]) {
+    assert.ok(new CreditWindow(channels).limitBytes * channels <= 64 * 1024);
+    assert.ok(underWay(channels, 500) <= 32 * 1024, `${String(channels)} channels`);
+  }
+});
+
 test("CreditWindow opens again where it is cores that are short, and not the link", () => {
   const link = { bytesPerMs: 1_000_000, delayMs: 0.05, mostFrameBytes: 2 ** 20 };
   const settled = drive({ ...link, coreEveryMs: 8 }, 2000).slice(1000);
