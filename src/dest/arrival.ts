@@ -4,7 +4,7 @@ import { createPageKernel, type PageKernel } from "../memory/kernel.js";
 import type { GuestRam } from "../memory/ram.js";
 import { FIRST_EPOCH, VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import { MAX_DATA_PAGES } from "../protocol/limits.js";
-import { type PageRun, PURPOSE, RUN_KIND } from "../protocol/pages.js";
+import { type PageRun, PURPOSE, RUN_KIND, type RunKind } from "../protocol/pages.js";
 import { type ArrivalCounter, type ArrivalTables, STAGE } from "./arrival-tables.js";
 import type { FrameHandler, IncomingFrame } from "./page-receiver.js";
 import { Populator } from "./populator.js";
@@ -74,11 +74,13 @@ export class Arrival implements FrameHandler {
     const isPass = frame.purpose === PURPOSE.PASS;
     if (!isPass) this.tables.awaitStageThree(this.patienceMs);
     this.checkStage(frame);
-    const data = frame.runs.filter(({ kind }) => kind === RUN_KIND.DATA);
     if (!isPass) this.claim(frame.runs);
-    const places = isPass
-      ? data.map((run) => this.view(run))
-      : data.flatMap((run) => this.placeClaimed(run));
+    const places: Uint8Array[] = [];
+    for (const run of frame.runs) {
+      if (run.kind !== RUN_KIND.DATA) continue;
+      if (isPass) places.push(this.view(run));
+      else this.placeClaimed(run, places);
+    }
     // A read for each of many short runs costs more than one read and a copy of it.
     this.staged = places.length > MOST_READS ? places : [];
     if (this.staged.length === 0) return places;
@@ -139,8 +141,8 @@ export class Arrival implements FrameHandler {
     }
     const { counters } = this.tables;
     counters.add("pagesPassed", passed);
-    counters.add("stageOnePages", frame.checksums.length / 2);
-    this.noteVerified(frame.checksums.length / 2);
+    counters.add("stageOnePages", frame.checksummed);
+    this.noteVerified(frame.checksummed);
     if (torn.length === 0) return;
     counters.add("tornPages", torn.length);
     this.sink.torn(torn);
@@ -173,8 +175,7 @@ export class Arrival implements FrameHandler {
   }
 
   /** Claimed pages go to their place, the others to scratch; neighbours of a kind are joined. */
-  private placeClaimed({ firstPage, pageCount }: PageRun): Uint8Array[] {
-    const pieces: Uint8Array[] = [];
+  private placeClaimed({ firstPage, pageCount }: PageRun, pieces: Uint8Array[]): void {
     const end = firstPage + pageCount;
     let page = firstPage;
     while (page < end) {
@@ -186,28 +187,23 @@ export class Arrival implements FrameHandler {
         page += 1;
       }
     }
-    return pieces;
   }
 
   private acceptMissing(frame: IncomingFrame): void {
     const { counters } = this.tables;
     let arrived = 0;
     let verified = 0;
-    for (const { page, kind, low, high } of pagesOf(frame)) {
-      // A frame may name a page twice, by mistake or malice: the first time it becomes the guest's.
-      if (!this.ours.delete(page)) continue;
-      if (kind === RUN_KIND.ZERO) {
-        this.clear({ firstPage: page, pageCount: 1 });
-      } else {
-        verified += 1;
-        if (!this.matches(page, low, high)) {
-          this.suspect(page);
-          continue;
-        }
+    let word = 0;
+    for (const { firstPage, pageCount, kind } of frame.runs) {
+      for (let page = firstPage; page < firstPage + pageCount; page += 1) {
+        const at = word;
+        if (kind !== RUN_KIND.ZERO) word += 2;
+        // A frame may name a page twice, by mistake or malice: the first time it becomes the guest's.
+        if (!this.ours.delete(page)) continue;
+        if (kind !== RUN_KIND.ZERO) verified += 1;
+        if (!this.takeIn(page, kind, frame, at)) continue;
+        arrived += 1;
       }
-      if (frame.purpose === PURPOSE.PREPULL) this.tables.prepulled.claim(page);
-      this.ram.arrived.claim(page);
-      arrived += 1;
     }
     this.wakeWaiters();
     this.noteVerified(verified);
@@ -217,6 +213,19 @@ export class Arrival implements FrameHandler {
     if (counter !== undefined) counters.add(counter, pagesOfKind(frame, RUN_KIND.DATA));
     this.sink.credit(frame.frameBytes);
     if (this.tables.arrived(arrived)) this.sink.whole();
+  }
+
+  /** A missing page, whose checksum is at `word` of the frame's. False for one that is corrupt. */
+  private takeIn(page: number, kind: RunKind, frame: IncomingFrame, word: number): boolean {
+    const { purpose, checksums } = frame;
+    if (kind === RUN_KIND.ZERO) this.clear({ firstPage: page, pageCount: 1 });
+    else if (!this.matches(page, checksums[word]!, checksums[word + 1]!)) {
+      this.suspect(page);
+      return false;
+    }
+    if (purpose === PURPOSE.PREPULL) this.tables.prepulled.claim(page);
+    this.ram.arrived.claim(page);
+    return true;
   }
 
   /** A vCPU that waits announced its page before it looked at `arrived`, which is set by now. */
@@ -256,22 +265,8 @@ export class Arrival implements FrameHandler {
   }
 }
 
-/** Each page of a frame with its kind and checksum. */
-function* pagesOf(frame: IncomingFrame) {
-  let at = 0;
-  for (const { firstPage, pageCount, kind } of frame.runs) {
-    for (let page = firstPage; page < firstPage + pageCount; page += 1) {
-      const low = frame.checksums[at] ?? 0;
-      const high = frame.checksums[at + 1] ?? 0;
-      if (kind !== RUN_KIND.ZERO) at += 2;
-      yield { page, kind, low, high };
-    }
-  }
-}
-
-function pagesOfKind(frame: IncomingFrame, wanted: number): number {
-  return frame.runs.reduce(
-    (sum, { kind, pageCount }) => (kind === wanted ? sum + pageCount : sum),
-    0,
-  );
+function pagesOfKind(frame: IncomingFrame, wanted: RunKind): number {
+  let pages = 0;
+  for (const { kind, pageCount } of frame.runs) if (kind === wanted) pages += pageCount;
+  return pages;
 }

@@ -1,11 +1,20 @@
 import { MigrationError } from "../failure.js";
-import { HEADER_BYTES, malformed, nextSequence, readHeader } from "../protocol/frame.js";
+import {
+  type FrameHeader,
+  HEADER_BYTES,
+  malformed,
+  nextSequence,
+  readHeader,
+} from "../protocol/frame.js";
+import { MAX_DATA_PAGES } from "../protocol/limits.js";
 import {
   decodeWords,
   FRAME_TYPES,
   MAX_PAGES_FRAME_BYTES,
+  MAX_TABLE_BYTES,
   PAGES_HEAD_BYTES,
   type PageRun,
+  type PagesHead,
   PURPOSE,
   type Purpose,
   readChecksums,
@@ -19,12 +28,13 @@ export interface IncomingFrame {
   readonly purpose: Purpose;
   readonly pass: number;
   readonly runs: readonly PageRun[];
-  /** Two words per page with a checksum, in the order of the runs. */
+  /** Pages with a checksum, and two words for each at the start of `checksums`, in the order of the runs. */
+  readonly checksummed: number;
   readonly checksums: Int32Array;
   readonly frameBytes: number;
 }
 
-/** What becomes of the frames of one connection. */
+/** What becomes of the frames of one connection. A frame's checksums are its own only until it was accepted. */
 export interface FrameHandler {
   readonly pageCount: number;
   /** The buffers for the frame's contents, in order; together as long as its data pages. */
@@ -38,24 +48,31 @@ export interface FrameHandler {
  * Cuts the bytes of one data connection into frames, and says before each read where its bytes go: the
  * contents of pages go where `place` says, without a copy between. Throws a `MigrationError` out of
  * `filled` for a frame that makes no sense.
+ *
+ * A page that a guest waits for comes this way, and a thread stands still while its garbage is collected. So all that a
+ * frame is read into, but its contents, is used again for the next.
  */
 export class PageReceiver implements InPlaceSink {
   private readonly front = new Uint8Array(HEADER_BYTES + PAGES_HEAD_BYTES);
+  private readonly headerPieces = [this.front.subarray(0, HEADER_BYTES)];
+  private readonly headPieces = [this.front.subarray(HEADER_BYTES)];
+  private readonly table = new Uint8Array(MAX_TABLE_BYTES);
+  private readonly checksums = new Int32Array(MAX_DATA_PAGES * 2);
   /** The buffer under way and those that follow it. */
-  private pieces: Uint8Array[];
+  private pieces: readonly Uint8Array[] = this.headerPieces;
   private piece = 0;
   private offset = 0;
   private then: () => void;
   private atHeader = true;
+  /** Of the frame under way, once they are known. */
+  private header: FrameHeader | undefined;
+  private frame: IncomingFrame | undefined;
 
   constructor(
     private readonly handler: FrameHandler,
     private sequence: number,
   ) {
-    this.pieces = [this.front.subarray(0, HEADER_BYTES)];
-    this.then = () => {
-      this.takeHeader();
-    };
+    this.then = this.takeHeader;
   }
 
   /** Bytes that the frame under way still lacks, as far as is known; 0 between frames. */
@@ -66,7 +83,8 @@ export class PageReceiver implements InPlaceSink {
   }
 
   next(): Uint8Array {
-    return this.pieces[this.piece]!.subarray(this.offset);
+    const piece = this.pieces[this.piece]!;
+    return this.offset === 0 ? piece : piece.subarray(this.offset);
   }
 
   filled(byteCount: number): void {
@@ -77,58 +95,71 @@ export class PageReceiver implements InPlaceSink {
     if (this.piece === this.pieces.length) this.then();
   }
 
-  /** The next step is `then`, once `pieces` are filled; at once where there is nothing to fill. */
-  private expect(pieces: Uint8Array[], then: () => void): void {
-    this.pieces = pieces.filter((piece) => piece.byteLength > 0);
+  /** The next step is `then`, once `pieces` are filled, none of them empty; at once where there are none. */
+  private expect(pieces: readonly Uint8Array[], then: () => void): void {
+    this.pieces = pieces;
     this.piece = 0;
     this.then = then;
-    if (this.pieces.length === 0) then();
+    if (pieces.length === 0) then();
   }
 
   private expectHeader(): void {
     this.atHeader = true;
-    this.expect([this.front.subarray(0, HEADER_BYTES)], () => {
-      this.takeHeader();
-    });
+    this.expect(this.headerPieces, this.takeHeader);
   }
 
-  private takeHeader(): void {
+  // The steps, each a function that is made once.
+
+  private readonly takeHeader = (): void => {
     this.atHeader = false;
     const header = readHeader(this.front, this.sequence, MAX_PAGES_FRAME_BYTES);
+    this.header = header;
     this.sequence = nextSequence(this.sequence);
     const { type, flags, bodyBytes } = header;
     if (type === FRAME_TYPES.BARRIER) {
-      const body = new Uint8Array(bodyBytes);
-      this.expect([body], () => {
-        const [pass = 0] = decodeWords("barrier", body, 1);
-        this.handler.barrier(pass);
-        this.expectHeader();
-      });
+      if (bodyBytes !== 4) throw malformed("barrier", `its body has ${String(bodyBytes)} bytes`);
+      this.expect([this.table.subarray(0, bodyBytes)], this.takeBarrier);
       return;
     }
     if (type !== FRAME_TYPES.PAGES) throw new MigrationError({ code: "FRAME_UNKNOWN", type });
     if (flags > PURPOSE.PULL) throw malformed("pages", `its purpose ${String(flags)} is unknown`);
     if (bodyBytes < PAGES_HEAD_BYTES) throw malformed("pages", "it is too short for its head");
-    this.expect([this.front.subarray(HEADER_BYTES)], () => {
-      this.takeHead(flags as Purpose, bodyBytes);
-    });
-  }
+    this.expect(this.headPieces, this.takeHead);
+  };
 
-  private takeHead(purpose: Purpose, bodyBytes: number): void {
-    const head = readPagesHead(this.front.subarray(HEADER_BYTES), bodyBytes);
-    const table = new Uint8Array(head.tableBytes);
-    this.expect([table], () => {
-      const frame: IncomingFrame = {
-        purpose,
-        pass: head.pass,
-        runs: readRuns(table, head, this.handler.pageCount),
-        checksums: readChecksums(table, head),
-        frameBytes: HEADER_BYTES + bodyBytes,
-      };
-      this.expect(this.handler.place(frame), () => {
-        this.handler.accept(frame);
-        this.expectHeader();
-      });
-    });
+  private readonly takeBarrier = (): void => {
+    const [pass = 0] = decodeWords("barrier", this.table.subarray(0, 4), 1);
+    this.handler.barrier(pass);
+    this.expectHeader();
+  };
+
+  private readonly takeHead = (): void => {
+    const { tableBytes } = this.headOfFrame();
+    this.expect([this.table.subarray(0, tableBytes)], this.takeTable);
+  };
+
+  private readonly takeTable = (): void => {
+    const head = this.headOfFrame();
+    const { flags = 0, bodyBytes = 0 } = this.header ?? {};
+    readChecksums(this.table, head, this.checksums);
+    const frame: IncomingFrame = {
+      purpose: flags as Purpose,
+      pass: head.pass,
+      runs: readRuns(this.table, head, this.handler.pageCount),
+      checksummed: head.dataPages + head.unchangedPages,
+      checksums: this.checksums,
+      frameBytes: HEADER_BYTES + bodyBytes,
+    };
+    this.frame = frame;
+    this.expect(this.handler.place(frame), this.takeContents);
+  };
+
+  private readonly takeContents = (): void => {
+    this.handler.accept(this.frame!);
+    this.expectHeader();
+  };
+
+  private headOfFrame(): PagesHead {
+    return readPagesHead(this.headPieces[0]!, this.header?.bodyBytes ?? 0);
   }
 }

@@ -26,8 +26,8 @@ export interface Frame extends FrameHeader {
   readonly body: Uint8Array;
 }
 
-export function writeHeader(target: Uint8Array, header: FrameHeader): void {
-  const view = new DataView(target.buffer, target.byteOffset, HEADER_BYTES);
+/** Writes the header at the start of `view`. */
+export function writeHeader(view: DataView, header: FrameHeader): void {
   view.setUint32(0, MAGIC, true);
   view.setUint8(4, header.type);
   view.setUint8(5, header.flags);
@@ -43,20 +43,30 @@ export function writeHeader(target: Uint8Array, header: FrameHeader): void {
  */
 export function readHeader(source: Uint8Array, expected: number, limitBytes: number): FrameHeader {
   const view = new DataView(source.buffer, source.byteOffset, HEADER_BYTES);
-  const magic = view.getUint32(0, true);
+  return readHeaderAt(0, view, expected, limitBytes);
+}
+
+/** The same for the header at byte `at` of a view that is used again and again. */
+export function readHeaderAt(
+  at: number,
+  view: DataView,
+  expected: number,
+  limitBytes: number,
+): FrameHeader {
+  const magic = view.getUint32(at, true);
   if (magic !== MAGIC) throw new MigrationError({ code: "NOT_TRISTAGE", found: magic });
-  const type = view.getUint8(4);
+  const type = view.getUint8(at + 4);
   if (type === 0) throw new MigrationError({ code: "FRAME_UNKNOWN", type });
-  if (view.getUint16(6, true) !== 0) throw malformed("any", "its reserved bits are set");
-  const bodyBytes = view.getUint32(12, true);
+  if (view.getUint16(at + 6, true) !== 0) throw malformed("any", "its reserved bits are set");
+  const bodyBytes = view.getUint32(at + 12, true);
   if (bodyBytes > limitBytes) {
     throw new MigrationError({ code: "FRAME_TOO_LARGE", lengthBytes: bodyBytes, limitBytes });
   }
-  const sequence = view.getUint32(8, true);
+  const sequence = view.getUint32(at + 8, true);
   if (sequence !== expected) {
     throw new MigrationError({ code: "FRAME_OUT_OF_ORDER", sequence, expected });
   }
-  return { type, flags: view.getUint8(5), sequence, bodyBytes };
+  return { type, flags: view.getUint8(at + 5), sequence, bodyBytes };
 }
 
 export function malformed(frame: string, detail: string): MigrationError {
@@ -76,7 +86,7 @@ export function encodeFrame(
   flags = 0,
 ): Uint8Array<ArrayBuffer> {
   const frame = new Uint8Array(HEADER_BYTES + body.byteLength);
-  writeHeader(frame, { type, flags, sequence, bodyBytes: body.byteLength });
+  writeHeader(new DataView(frame.buffer), { type, flags, sequence, bodyBytes: body.byteLength });
   frame.set(body, HEADER_BYTES);
   return frame;
 }

@@ -30,6 +30,9 @@ export const MAX_DESCRIBED_PAGES = 1024 * 1024;
 /** Pages that one `torn` frame names: no more than one page frame holds. */
 export const MAX_TORN_PAGES = MAX_DATA_PAGES;
 
+/** Any frame from a destination's channel: what it says instead of taking a connection is the longest. */
+export const MAX_ANSWER_BYTES = 16 * 1024;
+
 /** Bulk channels of one migration; more than cores only queue for them. */
 export const MAX_CHANNELS = 16;
 

@@ -56,7 +56,7 @@ export type RunKind = (typeof RUN_KIND)[keyof typeof RUN_KIND];
 export const PAGES_HEAD_BYTES = 16;
 const RUN_BYTES = 12;
 const CHECKSUM_BYTES = 8;
-const MAX_TABLE_BYTES = MAX_RUNS * RUN_BYTES + MAX_DATA_PAGES * CHECKSUM_BYTES;
+export const MAX_TABLE_BYTES = MAX_RUNS * RUN_BYTES + MAX_DATA_PAGES * CHECKSUM_BYTES;
 export const MAX_PAGES_FRAME_BYTES = PAGES_HEAD_BYTES + MAX_TABLE_BYTES + MAX_DATA_PAGES * 4096;
 
 export interface PageRun {
@@ -81,18 +81,22 @@ export interface PagesHead {
 export class PageTable {
   dataPages = 0;
   unchangedPages = 0;
-  private runCount = 0;
+  private count = 0;
   private readonly runs = new Uint32Array(MAX_RUNS * 3);
   private readonly checksums = new Int32Array(MAX_DATA_PAGES * 2);
 
   reset(): void {
     this.dataPages = 0;
     this.unchangedPages = 0;
-    this.runCount = 0;
+    this.count = 0;
   }
 
   get isEmpty(): boolean {
-    return this.runCount === 0;
+    return this.count === 0;
+  }
+
+  get runCount(): number {
+    return this.count;
   }
 
   /** Whether one more page of any kind fits. */
@@ -110,8 +114,10 @@ export class PageTable {
     if (extendsLast) {
       this.runs[last + 1] = (this.runs[last + 1] ?? 0) + 1;
     } else {
-      this.runs.set([page, 1, kind], this.runCount * 3);
-      this.runCount += 1;
+      this.runs[last + 3] = page;
+      this.runs[last + 4] = 1;
+      this.runs[last + 5] = kind;
+      this.count += 1;
     }
     if (kind === RUN_KIND.ZERO) return;
     const at = (this.dataPages + this.unchangedPages) * 2;
@@ -121,31 +127,47 @@ export class PageTable {
     else this.unchangedPages += 1;
   }
 
-  /** The runs, in order. */
-  *pageRuns(): Generator<PageRun> {
-    for (let run = 0; run < this.runCount; run += 1) {
-      const [firstPage = 0, pageCount = 0, kind = 0] = this.runs.subarray(run * 3, run * 3 + 3);
-      yield { firstPage, pageCount, kind: kind as RunKind };
-    }
+  firstPageOf(run: number): number {
+    return this.runs[run * 3] ?? 0;
+  }
+
+  pageCountOf(run: number): number {
+    return this.runs[run * 3 + 1] ?? 0;
+  }
+
+  kindOf(run: number): RunKind {
+    return (this.runs[run * 3 + 2] ?? 0) as RunKind;
+  }
+
+  /** Bytes of header, head, runs and checksums. */
+  get frontBytes(): number {
+    const checksums = this.dataPages + this.unchangedPages;
+    return HEADER_BYTES + PAGES_HEAD_BYTES + this.runCount * RUN_BYTES + checksums * CHECKSUM_BYTES;
   }
 
   /** Header, head, runs and checksums. */
   bytes(purpose: Purpose, pass: number, sequence: number): Uint8Array<ArrayBuffer> {
-    const checksums = this.dataPages + this.unchangedPages;
-    const tableBytes = this.runCount * RUN_BYTES + checksums * CHECKSUM_BYTES;
-    const bodyBytes = PAGES_HEAD_BYTES + tableBytes + this.dataPages * 4096;
-    const bytes = new Uint8Array(HEADER_BYTES + PAGES_HEAD_BYTES + tableBytes);
-    writeHeader(bytes, { type: FRAME_TYPES.PAGES, flags: purpose, sequence, bodyBytes });
-    const view = new DataView(bytes.buffer);
-    let at = HEADER_BYTES;
-    const put = (value: number) => {
-      view.setUint32(at, value, true);
-      at += 4;
-    };
-    for (const word of [this.runCount, this.dataPages, this.unchangedPages, pass]) put(word);
-    for (let word = 0; word < this.runCount * 3; word += 1) put(this.runs[word] ?? 0);
-    for (let word = 0; word < checksums * 2; word += 1) put(this.checksums[word] ?? 0);
+    const bytes = new Uint8Array(this.frontBytes);
+    this.writeTo(new DataView(bytes.buffer), purpose, pass, sequence);
     return bytes;
+  }
+
+  /** The same at the start of `view`. */
+  writeTo(view: DataView, purpose: Purpose, pass: number, sequence: number): void {
+    const { runCount, dataPages, unchangedPages } = this;
+    const bodyBytes = this.frontBytes - HEADER_BYTES + dataPages * 4096;
+    writeHeader(view, { type: FRAME_TYPES.PAGES, flags: purpose, sequence, bodyBytes });
+    view.setUint32(HEADER_BYTES, runCount, true);
+    view.setUint32(HEADER_BYTES + 4, dataPages, true);
+    view.setUint32(HEADER_BYTES + 8, unchangedPages, true);
+    view.setUint32(HEADER_BYTES + 12, pass, true);
+    let at = HEADER_BYTES + PAGES_HEAD_BYTES;
+    for (let word = 0; word < runCount * 3; word += 1, at += 4) {
+      view.setUint32(at, this.runs[word] ?? 0, true);
+    }
+    for (let word = 0; word < (dataPages + unchangedPages) * 2; word += 1, at += 4) {
+      view.setInt32(at, this.checksums[word] ?? 0, true);
+    }
   }
 }
 
@@ -209,14 +231,12 @@ export function readRuns(table: Uint8Array, head: PagesHead, pageCount: number):
   return runs;
 }
 
-/** Checksum words (low, high, low, high, …) of a table, in the order of its runs. */
-export function readChecksums(table: Uint8Array, head: PagesHead): Int32Array {
+/** Reads the checksum words of a table (low, high, low, high, …) into `words`, in the order of its runs. */
+export function readChecksums(table: Uint8Array, head: PagesHead, words: Int32Array): void {
   const view = new DataView(table.buffer, table.byteOffset, table.byteLength);
-  const words = new Int32Array((head.dataPages + head.unchangedPages) * 2);
-  for (let word = 0; word < words.length; word += 1) {
+  for (let word = 0; word < (head.dataPages + head.unchangedPages) * 2; word += 1) {
     words[word] = view.getInt32(head.runCount * RUN_BYTES + word * 4, true);
   }
-  return words;
 }
 
 /** A frame whose body is these 32-bit numbers. */
@@ -226,8 +246,8 @@ export function encodeWords(
   words: readonly number[],
 ): Uint8Array<ArrayBuffer> {
   const frame = new Uint8Array(HEADER_BYTES + words.length * 4);
-  writeHeader(frame, { type, flags: 0, sequence, bodyBytes: words.length * 4 });
   const view = new DataView(frame.buffer);
+  writeHeader(view, { type, flags: 0, sequence, bodyBytes: words.length * 4 });
   words.forEach((word, index) => {
     view.setUint32(HEADER_BYTES + index * 4, word, true);
   });
@@ -246,5 +266,7 @@ export function decodeWords(
     throw malformed(frame, `its body has ${String(body.byteLength)} bytes`);
   }
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-  return Array.from({ length: count }, (_, index) => view.getUint32(index * 4, true));
+  const words: number[] = [];
+  for (let at = 0; at < body.byteLength; at += 4) words.push(view.getUint32(at, true));
+  return words;
 }

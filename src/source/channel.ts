@@ -157,7 +157,7 @@ export class Channel {
     return this.drain;
   }
 
-  private listen({ channel, socket, decoder }: Attached, take: (frame: Frame) => void): void {
+  private listen({ channel, socket, frames }: Attached, take: (frame: Frame) => void): void {
     const lose = (cause: string) => {
       this.report({
         type: "failed",
@@ -171,15 +171,12 @@ export class Channel {
     socket.on("close", () => {
       lose("the other side closed it");
     });
-    socket.on("data", (chunk: Buffer) => {
-      try {
-        for (const frame of decoder.push(chunk)) take(frame);
-      } catch (error) {
-        if (!(error instanceof MigrationError)) throw error;
-        this.report({ type: "failed", failure: error.failure });
-        socket.destroy();
-      }
-    });
+    const fail = (error: Error) => {
+      if (!(error instanceof MigrationError)) throw error;
+      this.report({ type: "failed", failure: error.failure });
+      socket.destroy();
+    };
+    frames.listen({ take, fail });
     socket.resume();
   }
 

@@ -12,6 +12,8 @@ import {
   type Purpose,
   RUN_KIND,
 } from "../protocol/pages.js";
+import { descriptorOf } from "../transport/descriptor.js";
+import { writeNow } from "../transport/write-now.js";
 import type { MigrationTables, SourceCounter } from "./migration-tables.js";
 
 /**
@@ -20,8 +22,8 @@ import type { MigrationTables, SourceCounter } from "./migration-tables.js";
  */
 const MAX_WAITING_BYTES = 3 * 2 ** 20;
 
-/** So few pages are sooner copied behind their table than handed to the socket one by one. */
-const MOST_COPIED_PAGES = 2;
+/** A frame of so few bytes, two pages and their table, is sooner copied into one piece than handed to the socket in several. */
+const MOST_COPIED_BYTES = 2 * PAGE_BYTES + 256;
 
 const PURPOSE_COUNTER: Readonly<Record<Purpose, SourceCounter | null>> = {
   [PURPOSE.PASS]: null,
@@ -40,6 +42,11 @@ export class PageSender {
   private zeroPages = 0;
   private waitingBytes = 0;
   private wake: (() => void) | undefined;
+  private readonly memory: Uint8Array;
+  /** A small frame in one piece, again and again. */
+  private readonly copy = new Uint8Array(MOST_COPIED_BYTES);
+  private readonly copyView = new DataView(this.copy.buffer);
+  private readonly fd: number | undefined;
 
   constructor(
     private readonly ram: GuestRam,
@@ -50,6 +57,8 @@ export class PageSender {
     private readonly checksums: boolean,
   ) {
     this.kernel = createPageKernel(ram.handle.memory);
+    this.memory = new Uint8Array(ram.buffer);
+    this.fd = descriptorOf(socket);
   }
 
   /** Resolves when the socket wants more: pages are best read right before they leave. */
@@ -115,52 +124,58 @@ export class PageSender {
 
   /** Writes the frame, if it has any page; returns its bytes. */
   flush(purpose: Purpose, pass: number): number {
-    const { table, socket } = this;
+    const { table } = this;
     if (table.isEmpty) return 0;
-    const front = table.bytes(purpose, pass, this.nextSequence());
-    const frameBytes = front.byteLength + table.dataPages * PAGE_BYTES;
-    this.waitingBytes += frameBytes;
-    const left = () => {
-      this.left(frameBytes);
-    };
-    if (table.dataPages <= MOST_COPIED_PAGES) socket.write(this.copyBehind(front), left);
-    else this.writeInPlace(front, left);
+    const frameBytes = table.frontBytes + table.dataPages * PAGE_BYTES;
+    if (frameBytes <= MOST_COPIED_BYTES) this.writeCopy(frameBytes, purpose, pass);
+    else this.writeInPlace(frameBytes, table.bytes(purpose, pass, this.nextSequence()));
     this.count(purpose, frameBytes);
     table.reset();
     this.zeroPages = 0;
     return frameBytes;
   }
 
-  /** Front and pages in one piece. */
-  private copyBehind(front: Uint8Array): Uint8Array {
-    const { dataPages } = this.table;
-    if (dataPages === 0) return front;
-    const frame = Buffer.allocUnsafeSlow(front.byteLength + dataPages * PAGE_BYTES);
-    frame.set(front);
-    let at = front.byteLength;
-    for (const contents of this.contents()) {
-      frame.set(contents, at);
-      at += contents.byteLength;
+  /** A page that a guest waits for: nothing is left behind for it but the page. */
+  private writeCopy(frameBytes: number, purpose: Purpose, pass: number): void {
+    const { table, socket, copy, memory, fd } = this;
+    table.writeTo(this.copyView, purpose, pass, this.nextSequence());
+    let at = table.frontBytes;
+    for (let run = 0; run < table.runCount; run += 1) {
+      if (table.kindOf(run) !== RUN_KIND.DATA) continue;
+      const start = table.firstPageOf(run) * PAGE_BYTES;
+      const end = start + table.pageCountOf(run) * PAGE_BYTES;
+      copy.set(memory.subarray(start, end), at);
+      at += end - start;
     }
-    return frame;
+    // Nothing may overtake what waits in the socket; and the number of one that is closed may be another's by now.
+    const isFree = socket.writableLength === 0 && !socket.destroyed;
+    const written = isFree && fd !== undefined ? writeNow(fd, copy, frameBytes) : 0;
+    if (written < frameBytes) this.write(copy.slice(written, frameBytes));
   }
 
-  private writeInPlace(front: Uint8Array, left: () => void): void {
-    const { socket } = this;
+  private write(bytes: Uint8Array): void {
+    this.waitingBytes += bytes.byteLength;
+    this.socket.write(bytes, () => {
+      this.left(bytes.byteLength);
+    });
+  }
+
+  /** Straight from guest memory: views of it, in order. */
+  private writeInPlace(frameBytes: number, front: Uint8Array): void {
+    const { table, socket, ram } = this;
+    this.waitingBytes += frameBytes;
     socket.cork();
     socket.write(front);
-    for (const contents of this.contents()) socket.write(contents);
+    for (let run = 0; run < table.runCount; run += 1) {
+      if (table.kindOf(run) !== RUN_KIND.DATA) continue;
+      const bytes = table.pageCountOf(run) * PAGE_BYTES;
+      socket.write(Buffer.from(ram.buffer, table.firstPageOf(run) * PAGE_BYTES, bytes));
+    }
     socket.uncork();
     // An empty write ends behind the others, so its callback says that all of them have left.
-    socket.write("", left);
-  }
-
-  /** Views of guest memory: the contents of the frame, in order. */
-  private *contents(): Generator<Uint8Array> {
-    for (const { firstPage, pageCount, kind } of this.table.pageRuns()) {
-      if (kind !== RUN_KIND.DATA) continue;
-      yield Buffer.from(this.ram.buffer, firstPage * PAGE_BYTES, pageCount * PAGE_BYTES);
-    }
+    socket.write("", () => {
+      this.left(frameBytes);
+    });
   }
 
   /** Ends a pass on this connection: nothing sent later overtakes what was sent before. */

@@ -1,4 +1,6 @@
+import { closeSync, openSync } from "node:fs";
 import type net from "node:net";
+import { devNull } from "node:os";
 import { Duplex } from "node:stream";
 import { setImmediate } from "node:timers/promises";
 import type { Failure } from "../failure.js";
@@ -8,9 +10,9 @@ import { GuestRam } from "../memory/ram.js";
 import { mixedPages } from "../memory/sample-pages.js";
 import { FIRST_EPOCH } from "../memory/words.js";
 import { bulkChannels, URGENT } from "../protocol/channel-names.js";
-import { FrameDecoder } from "../protocol/frame.js";
-import { MAX_CONTROL_BYTES } from "../protocol/limits.js";
 import { encodeWords, FRAME_TYPES } from "../protocol/pages.js";
+import type { Attached } from "../transport/attach.js";
+import { WordFrames } from "../transport/word-frames.js";
 import { Channel } from "./channel.js";
 import type { ChannelReport } from "./channel-contract.js";
 import { MigrationTables } from "./migration-tables.js";
@@ -33,13 +35,18 @@ const MOST_TURNS = 1000;
 
 /** What a thread goes through while it waits for a seat. */
 export async function* rehearsal(): AsyncGenerator<void> {
-  const departures = departuresFrom(GuestRam.allocate(RAM_BYTES, 1));
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (const departure of departures) {
-      for (let request = 0; request < REQUESTS_OF_ROUND; request += 1) departure.answer();
-      await departure.push();
+  const fd = openSync(devNull, "w");
+  try {
+    const departures = departuresFrom(GuestRam.allocate(RAM_BYTES, 1), fd);
+    for (let round = 0; round < ROUNDS; round += 1) {
+      for (const departure of departures) {
+        for (let request = 0; request < REQUESTS_OF_ROUND; request += 1) departure.answer();
+        await departure.push();
+      }
+      yield;
     }
-    yield;
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -49,15 +56,17 @@ export async function* rehearsal(): AsyncGenerator<void> {
  * V8 compiles well only once they have run some hundred times in a process, are rehearsed with it.
  */
 export function rehearseRequests(): void {
-  const departures = departuresFrom(GuestRam.allocate(RAM_GRAIN_BYTES, 1));
+  const fd = openSync(devNull, "w");
+  const departures = departuresFrom(GuestRam.allocate(RAM_GRAIN_BYTES, 1), fd);
   for (let request = 0; request < REQUESTS; request += 1) departures[request % KINDS]?.answer();
+  closeSync(fd);
 }
 
 /** By turns, they keep V8 from taking what it has seen of one of them for all that there is. */
-function departuresFrom(ram: GuestRam): readonly NobodysDeparture[] {
+function departuresFrom(ram: GuestRam, fd: number): readonly NobodysDeparture[] {
   new Uint8Array(ram.buffer).fill(1);
   ram.stamps.fill(FIRST_EPOCH);
-  return Array.from({ length: KINDS }, (_, kind) => new NobodysDeparture(ram, kind));
+  return Array.from({ length: KINDS }, (_, kind) => new NobodysDeparture(ram, kind, fd));
 }
 
 /**
@@ -66,8 +75,8 @@ function departuresFrom(ram: GuestRam): readonly NobodysDeparture[] {
  */
 class NobodysDeparture {
   private readonly tables: MigrationTables;
-  private readonly dest = nobody();
-  private readonly vcpu = nobody();
+  private readonly dest: Attached;
+  private readonly vcpu: Attached;
   private readonly bulk: Channel;
   private readonly dirty: PageBitmap;
   private readonly dirtyPages: readonly number[];
@@ -78,13 +87,16 @@ class NobodysDeparture {
   constructor(
     private readonly ram: GuestRam,
     kind: number,
+    fd: number,
   ) {
+    this.dest = attachedTo(nobody(fd));
+    this.vcpu = attachedTo(nobody(fd));
     // Two, or V8 would take the one that it has seen for the only one.
     const report = kind % 2 === 0 ? hear : hearToo;
     this.tables = MigrationTables.create(ram.pageCount, RateLimit.createState());
     this.tables.allowRequests();
     this.bulk = channelOf(BULK, ram, this.tables, this.dest, [], report);
-    channelOf(URGENT, ram, this.tables, nobody(), [this.vcpu], report);
+    channelOf(URGENT, ram, this.tables, attachedTo(nobody(fd)), [this.vcpu], report);
     this.dirty = mixedPages(ram.pageCount);
     this.dirtyPages = [...this.dirty.pages()];
   }
@@ -98,7 +110,7 @@ class NobodysDeparture {
     for (let near = page; near < end; near += 1) tables.queued.take(near);
     write(ram, page, requests);
     const words = [page, 0, 0, Math.floor(requests / 2)];
-    this.vcpu.emit("data", Buffer.from(encodeWords(FRAME_TYPES.REQUEST, requests, words)));
+    hearOn(this.vcpu, encodeWords(FRAME_TYPES.REQUEST, requests, words));
     this.requests += 1;
   }
 
@@ -145,7 +157,7 @@ class NobodysDeparture {
 
   private credit(bytes: number): void {
     if (bytes === 0) return;
-    this.dest.emit("data", Buffer.from(encodeWords(FRAME_TYPES.CREDIT, this.credits, [bytes])));
+    hearOn(this.dest, encodeWords(FRAME_TYPES.CREDIT, this.credits, [bytes]));
     this.credits += 1;
   }
 }
@@ -161,10 +173,11 @@ function clear(ram: GuestRam, page: number): void {
 
 /**
  * Takes everything, and says nothing by itself. Each is of a class of its own: V8 compiles for the kinds that it has seen while
- * they are few, and throws that away when a socket comes.
+ * they are few, and throws that away when a socket comes. What is written to it by its descriptor goes to nobody either.
  */
-function nobody(): Duplex {
+function nobody(fd: number): Duplex {
   const Nobody = class extends Duplex {
+    readonly _handle = { fd };
     override _read(): void {
       // It says nothing.
     }
@@ -186,8 +199,8 @@ function channelOf(
   name: string,
   ram: GuestRam,
   tables: MigrationTables,
-  own: Duplex,
-  faultLines: readonly Duplex[],
+  own: Attached,
+  faultLines: readonly Attached[],
   report: (report: ChannelReport) => void,
 ): Channel {
   // As it comes by message, and in the order in which outgoing.ts and channel-pool.ts make it: V8 tells objects apart by how they were made.
@@ -201,13 +214,18 @@ function channelOf(
     channel: name,
     connections: [{ channel: name, greeting: new Uint8Array() }] as const,
   });
-  const attached = (stream: Duplex) => ({
-    channel: name,
-    // All that a channel asks of its socket is what every stream has.
-    socket: stream as unknown as net.Socket,
-    decoder: new FrameDecoder(MAX_CONTROL_BYTES),
-  });
-  return new Channel(seat, attached(own), faultLines.map(attached), report);
+  return new Channel(seat, own, faultLines, report);
+}
+
+function attachedTo(stream: Duplex): Attached {
+  // All that a channel asks of its socket is what every stream has.
+  return { channel: "", socket: stream as unknown as net.Socket, frames: new WordFrames() };
+}
+
+/** As if the bytes had just come. */
+function hearOn({ frames }: Attached, bytes: Uint8Array): void {
+  frames.next().set(bytes);
+  frames.filled(bytes.byteLength);
 }
 
 function hear(report: ChannelReport): void {

@@ -1,10 +1,10 @@
 import type net from "node:net";
 import { MigrationError } from "../failure.js";
-import { type Frame, FrameDecoder } from "../protocol/frame.js";
-import { MAX_CONTROL_BYTES } from "../protocol/limits.js";
+import type { Frame } from "../protocol/frame.js";
 import { FRAME_TYPES } from "../protocol/pages.js";
 import type { Address } from "./address.js";
 import { connect } from "./connect.js";
+import { WordFrames } from "./word-frames.js";
 
 /** What a connection is to be, and the `attach` message that says so. */
 export interface AttachRequest {
@@ -13,12 +13,12 @@ export interface AttachRequest {
   readonly greeting: Uint8Array<ArrayBuffer>;
 }
 
-/** A connection that the destination has taken. */
+/** A connection that the destination has taken. It is paused until somebody listens. */
 export interface Attached {
   readonly channel: string;
   readonly socket: net.Socket;
   /** Goes on with what the destination sends. */
-  readonly decoder: FrameDecoder;
+  readonly frames: WordFrames;
 }
 
 /** What the destination says instead of taking a connection: a `failed` message, still encoded. */
@@ -39,31 +39,31 @@ export async function attach(
   address: Address,
   { channel, greeting }: AttachRequest,
 ): Promise<Attached> {
-  const socket = await connect(address);
+  const frames = new WordFrames();
+  const socket = await connect(address, frames);
   socket.write(greeting);
-  const decoder = new FrameDecoder(MAX_CONTROL_BYTES);
-  const frame = await firstFrame(socket, decoder, channel);
+  const frame = await firstFrame(socket, frames, channel);
   // It may break before anybody listens: whoever takes it over looks whether it is destroyed, and resumes it.
   socket.on("error", () => undefined);
-  if (frame.type === FRAME_TYPES.ATTACHED) return { channel, socket, decoder };
+  if (frame.type === FRAME_TYPES.ATTACHED) return { channel, socket, frames };
   socket.destroy();
   throw new Refused(frame);
 }
 
-function firstFrame(socket: net.Socket, decoder: FrameDecoder, channel: string): Promise<Frame> {
+function firstFrame(socket: net.Socket, frames: WordFrames, channel: string): Promise<Frame> {
   return new Promise((resolve, reject) => {
-    const settle = (outcome: Frame | Error) => {
-      socket.removeAllListeners("data").removeAllListeners("error").removeAllListeners("close");
+    const settle = () => {
+      socket.removeAllListeners("error").removeAllListeners("close");
       socket.pause();
-      if (!(outcome instanceof Error)) {
-        resolve(outcome);
-        return;
-      }
+      frames.hush();
+    };
+    const fail = (error: Error) => {
+      settle();
       socket.destroy();
-      reject(outcome);
+      reject(error);
     };
     const lose = (cause: string) => {
-      settle(new MigrationError({ code: "CONNECTION_LOST", connection: channel, cause }));
+      fail(new MigrationError({ code: "CONNECTION_LOST", connection: channel, cause }));
     };
     socket.on("error", (error) => {
       lose(error.message);
@@ -71,13 +71,11 @@ function firstFrame(socket: net.Socket, decoder: FrameDecoder, channel: string):
     socket.on("close", () => {
       lose("the other side closed it");
     });
-    socket.on("data", (chunk: Buffer) => {
-      try {
-        const [frame] = decoder.push(chunk);
-        if (frame !== undefined) settle(frame);
-      } catch (error) {
-        settle(error as Error);
-      }
-    });
+    const take = (frame: Frame) => {
+      settle();
+      resolve({ ...frame, body: frame.body.slice() });
+    };
+    frames.listen({ take, fail });
+    socket.resume();
   });
 }

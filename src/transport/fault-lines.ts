@@ -1,6 +1,7 @@
-import { closeSync, writeSync } from "node:fs";
+import { closeSync } from "node:fs";
+import { HEADER_BYTES, nextSequence, writeHeader } from "../protocol/frame.js";
 import { encodeWords, FIRST_DATA_SEQUENCE, FRAME_TYPES } from "../protocol/pages.js";
-import { nextSequence } from "../protocol/frame.js";
+import { writeNow } from "./write-now.js";
 
 /**
  * The connections on which vCPUs ask for missing pages, one for each vCPU. A vCPU that faults writes to its own by
@@ -36,7 +37,7 @@ export class FaultLines {
 
   /** Gives descriptor `fd` to `vcpu`, and tells the source so. Once for each vCPU. */
   open(vcpu: number, fd: number): void {
-    writeTo(fd, encodeWords(FRAME_TYPES.ATTACHED, 0, []));
+    writeNow(fd, encodeWords(FRAME_TYPES.ATTACHED, 0, []));
     if (Atomics.compareExchange(this.state, vcpu, NONE, fd + 1) !== NONE) closeSync(fd);
   }
 
@@ -53,7 +54,11 @@ export class FaultLines {
 export class FaultLine {
   private readonly state: Int32Array;
   private sequence = FIRST_DATA_SEQUENCE;
-  /** Requests that have not left yet, the first perhaps in part: hardly ever more than none. */
+  /** The request of the fault under way: the same frame every time, so that a fault leaves no garbage behind. */
+  private readonly frame: Uint8Array<ArrayBuffer>;
+  private readonly view: DataView;
+  private isFresh = false;
+  /** What could not leave when it was asked, the first perhaps in part: hardly ever more than none. */
   private readonly unsent: Uint8Array[] = [];
 
   constructor(
@@ -61,44 +66,60 @@ export class FaultLine {
     private readonly vcpu: number,
   ) {
     this.state = new Int32Array(words);
+    this.frame = encodeWords(FRAME_TYPES.REQUEST, 0, [0, 0, vcpu, 0]);
+    this.view = new DataView(this.frame.buffer);
   }
 
   /** Asks for `page`; `hits` prepulled pages have been touched by this vCPU so far. To be followed by `flush`. */
   request(page: number, hits: number): void {
-    this.unsent.push(encodeWords(FRAME_TYPES.REQUEST, this.sequence, [page, 0, this.vcpu, hits]));
+    if (this.isFresh) this.keepFrom(0);
+    const bodyBytes = this.frame.byteLength - HEADER_BYTES;
+    writeHeader(this.view, {
+      type: FRAME_TYPES.REQUEST,
+      flags: 0,
+      sequence: this.sequence,
+      bodyBytes,
+    });
+    this.view.setUint32(HEADER_BYTES, page, true);
+    this.view.setUint32(HEADER_BYTES + 12, hits, true);
+    this.isFresh = true;
     this.sequence = nextSequence(this.sequence);
   }
 
   /** False while something has still to leave: there is no connection yet, or its queue is full. Try again soon. */
   flush(): boolean {
-    if (this.unsent.length === 0) return true;
+    if (!this.isFresh && this.unsent.length === 0) return true;
     const word = Atomics.load(this.state, this.vcpu);
     if (word === CLOSED) return true;
     if (word === NONE) return false;
     if (Atomics.compareExchange(this.state, this.vcpu, word, -word) !== word) return true;
     const fd = word - 1;
-    const isEmpty = this.writeAll(fd);
+    this.writeAll(fd);
     if (Atomics.compareExchange(this.state, this.vcpu, -word, word) !== -word) closeSync(fd);
-    return isEmpty;
+    return this.unsent.length === 0;
   }
 
-  private writeAll(fd: number): boolean {
-    for (let frame = this.unsent.shift(); frame !== undefined; frame = this.unsent.shift()) {
-      const written = writeTo(fd, frame);
-      if (written < frame.byteLength) {
-        this.unsent.unshift(frame.subarray(written));
-        return false;
-      }
+  private writeAll(fd: number): void {
+    if (this.isFresh && this.unsent.length === 0) {
+      const written = writeNow(fd, this.frame);
+      if (written < this.frame.byteLength) this.keepFrom(written);
+      this.isFresh = false;
+      return;
     }
-    return true;
+    if (this.isFresh) this.keepFrom(0);
+    for (let first = this.unsent[0]; first !== undefined; first = this.unsent[0]) {
+      const written = writeNow(fd, first);
+      if (written < first.byteLength) {
+        this.unsent[0] = first.subarray(written);
+        return;
+      }
+      this.unsent.shift();
+    }
   }
-}
 
-/** Writes what the connection's queue takes; returns how many bytes. One that is broken takes everything. */
-function writeTo(fd: number, bytes: Uint8Array): number {
-  try {
-    return writeSync(fd, bytes);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EAGAIN" ? 0 : bytes.byteLength;
+  /** What is left of the request under way has to wait, and the next may use its frame. */
+  private keepFrom(byte: number): void {
+    this.unsent.push(this.frame.slice(byte));
+    this.isFresh = false;
   }
 }

@@ -9,21 +9,26 @@ export interface InPlaceSink {
 }
 
 /**
- * Opens a socket on descriptor `fd`, whose bytes the kernel copies straight into the sink's buffers.
- * (Six times faster than a `data` handler with a copy, measured when this was designed.)
+ * Has the kernel copy a socket's bytes straight into the sink's buffers. (Six times faster than a `data` handler with a copy,
+ * measured when this was designed.)
  */
+export function readInto(sink: InPlaceSink): net.OnReadOpts {
+  return {
+    buffer: () => sink.next(),
+    callback: (byteCount) => {
+      sink.filled(byteCount);
+      return true;
+    },
+  };
+}
+
+/** Opens a socket on descriptor `fd`, whose bytes go to `sink`. */
 export function openInPlace(fd: number, sink: InPlaceSink): net.Socket {
   const options: net.SocketConstructorOpts & { onread: net.OnReadOpts } = {
     fd,
     readable: true,
     writable: true,
-    onread: {
-      buffer: () => sink.next(),
-      callback: (byteCount) => {
-        sink.filled(byteCount);
-        return true;
-      },
-    },
+    onread: readInto(sink),
   };
   const socket = new net.Socket(options);
   socket.setNoDelay(true);

@@ -87,7 +87,7 @@ function onAttach(act: (channel: Peer) => unknown): Attack {
 function header(fields: Partial<Parameters<typeof writeHeader>[1]>): Uint8Array {
   const bytes = new Uint8Array(16);
   const defaults = { type: MESSAGES.welcome.id, flags: 0, sequence: 0, bodyBytes: 0 };
-  writeHeader(bytes, { ...defaults, ...fields });
+  writeHeader(new DataView(bytes.buffer), { ...defaults, ...fields });
   return bytes;
 }
 

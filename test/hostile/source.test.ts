@@ -62,7 +62,7 @@ function switchover(...how: Parameters<HostileSource["switchOver"]>): Attack {
 function header(fields: Partial<Parameters<typeof writeHeader>[1]>): Uint8Array {
   const bytes = new Uint8Array(16);
   const defaults = { type: FRAME_TYPES.PAGES, flags: 0, sequence: 1, bodyBytes: 0 };
-  writeHeader(bytes, { ...defaults, ...fields });
+  writeHeader(new DataView(bytes.buffer), { ...defaults, ...fields });
   return bytes;
 }
 

@@ -120,7 +120,14 @@ function frameOf(purpose: Purpose, deliveries: readonly Delivery[]): IncomingFra
     runs.push({ firstPage: page, pageCount: 1, kind });
     if (content !== "zero") checksums.push(...checksum(content === "unchanged" ? old : content));
   }
-  return { purpose, pass: 1, runs, checksums: Int32Array.from(checksums), frameBytes: 4711 };
+  return {
+    purpose,
+    pass: 1,
+    runs,
+    checksummed: checksums.length / 2,
+    checksums: Int32Array.from(checksums),
+    frameBytes: 4711,
+  };
 }
 
 /** The first half of a delivery: the receiver says where the contents go, and they arrive. */

@@ -111,6 +111,7 @@ test("a receiver touches what lies between the pages of a pass, and at its barri
     purpose: PURPOSE.PASS,
     pass: 1,
     runs: [{ firstPage: HALF, pageCount: 1, kind: RUN_KIND.ZERO }],
+    checksummed: 0,
     checksums: new Int32Array(0),
     frameBytes: 100,
   };

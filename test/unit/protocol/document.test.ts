@@ -37,7 +37,12 @@ test("the course of a migration in the protocol document has every message", () 
 
 test("the header in the protocol document is the header on the wire", () => {
   const wire = new Uint8Array(HEADER_BYTES);
-  writeHeader(wire, { type: 0xa1, flags: 0xa2, sequence: 0xa6a5a4a3, bodyBytes: 0xaaa9a8a7 });
+  writeHeader(new DataView(wire.buffer), {
+    type: 0xa1,
+    flags: 0xa2,
+    sequence: 0xa6a5a4a3,
+    bodyBytes: 0xaaa9a8a7,
+  });
   const begin = (field: string) => {
     const row = new RegExp(`^\\| (\\d+) +\\| (\\d+) +\\| ${field}`, "m").exec(document);
     assert.ok(row, `the document has no field ${field}`);

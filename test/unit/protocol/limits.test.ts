@@ -3,7 +3,12 @@ import { test } from "node:test";
 import { type BodyShape, bodyShape, MESSAGE_NAMES } from "../../../scripts/body-shape.js";
 import type { FailureCode } from "../../../src/failure.js";
 import { decodeMessage, encodeMessage, unpackCpu } from "../../../src/protocol/codec.js";
-import { encodeFrame, FrameDecoder, HEADER_BYTES } from "../../../src/protocol/frame.js";
+import {
+  encodeFrame,
+  type Frame,
+  FrameDecoder,
+  HEADER_BYTES,
+} from "../../../src/protocol/frame.js";
 import * as limits from "../../../src/protocol/limits.js";
 import { MESSAGES } from "../../../src/protocol/messages.js";
 import {
@@ -13,6 +18,7 @@ import {
   readRuns,
   RUN_KIND,
 } from "../../../src/protocol/pages.js";
+import { WordFrames } from "../../../src/transport/word-frames.js";
 import { BODIES } from "../../golden/samples.js";
 import { failsWith } from "../../failures.js";
 
@@ -26,6 +32,21 @@ interface Check {
 const CHECKS: Readonly<Record<keyof typeof limits, Check | undefined>> = {
   MAX_GREETING_BYTES: frameOfBytes(limits.MAX_GREETING_BYTES),
   MAX_CONTROL_BYTES: frameOfBytes(limits.MAX_CONTROL_BYTES),
+  MAX_ANSWER_BYTES: {
+    say: (bytes) => {
+      const frames = new WordFrames();
+      const heard: Frame[] = [];
+      const fail = (error: Error) => {
+        throw error;
+      };
+      frames.listen({ take: (frame) => heard.push(frame), fail });
+      const sent = encodeFrame(1, 0, new Uint8Array(bytes)).subarray(0, frames.next().byteLength);
+      frames.next().set(sent);
+      frames.filled(sent.byteLength);
+      assert.equal(heard.length, 1);
+    },
+    refusedWith: "FRAME_TOO_LARGE",
+  },
   MAX_NESTING: {
     // Lists of one item, within one another.
     say: (levels) => unpackCpu(Uint8Array.of(...new Uint8Array(levels).fill(0x91), 0)),
