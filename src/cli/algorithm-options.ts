@@ -28,7 +28,9 @@ export const ALGORITHM_OPTIONS = {
   "max-downtime": valued(
     `auto: how long the guest may stand still [${String(DEFAULT_MAX_DOWNTIME_MS)}ms]`,
   ),
-  "max-total": valued("auto: how long the whole migration should take, as 30s"),
+  "max-total": valued(
+    "auto: make no round that would end later, as 30s; the report says if it takes longer",
+  ),
 };
 
 export function readAlgorithm(args: Arguments): AlgorithmChoice {

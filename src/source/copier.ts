@@ -4,7 +4,7 @@ import type { Guest } from "../guest/guest.js";
 import { PageBitmap } from "../memory/bitmap.js";
 import { NEVER } from "../memory/words.js";
 import type { Choice, Round } from "../protocol/report.js";
-import type { Opening, Policy } from "./algorithms/algorithm.js";
+import type { Opening, PassFacts, Policy } from "./algorithms/algorithm.js";
 import type { ChannelPool } from "./channel-pool.js";
 import type { DirtySet } from "./dirty-set.js";
 import type { HeatClock } from "./heat-clock.js";
@@ -28,6 +28,7 @@ export interface CopierParts {
 export class Copier {
   readonly log: RoundLog;
   choice: Choice | null = null;
+  private lastPass: PassFacts | null = null;
   private throttlePercent = 0;
   private released = false;
   /** Of the pass under way, for progress. */
@@ -61,7 +62,8 @@ export class Copier {
     await this.send(opening);
     const endMs = clock.nowMs();
     this.note(before, endMs, false);
-    const verdict = policy.afterPass(this.log.facts(endMs, roundTripMs()));
+    this.lastPass = this.log.facts(endMs, roundTripMs());
+    const verdict = policy.afterPass(this.lastPass);
     if (verdict.then === "stop") {
       this.log.stopReason = verdict.reason;
       return false;
@@ -72,9 +74,11 @@ export class Copier {
 
   /** The guest stands still: whether the rest is sent before it is handed over. */
   settle(): boolean {
-    const { policy, dirtySet, roundTripMs } = this.parts;
+    const { policy, dirtySet, clock, roundTripMs } = this.parts;
     const { rest, choice } = policy.ending({
       reason: this.log.stopReason,
+      lastPass: this.lastPass,
+      elapsedMs: this.log.elapsedMs(clock.nowMs()),
       bytesPerSecond: this.log.bytesPerSecond,
       roundTripMs: roundTripMs(),
       dirtyPages: () => dirtySet.collect().count(),

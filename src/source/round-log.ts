@@ -61,6 +61,11 @@ export class RoundLog {
     return hasContents && this.sentMs > 0 ? (this.bytes / this.sentMs) * 1000 : null;
   }
 
+  /** Since the migration began. */
+  elapsedMs(atMs: number): number {
+    return atMs - this.startMs;
+  }
+
   /** What a policy is told of the pass that was noted last. */
   facts(atMs: number, roundTripMs: number): PassFacts {
     const last = this.rounds.at(-1);
@@ -76,7 +81,7 @@ export class RoundLog {
       dirtyPagesBefore: before?.dirtyPagesAfter ?? this.totalPages,
       totalPages: this.totalPages,
       durationMs: last.durationMs,
-      elapsedMs: atMs - this.startMs,
+      elapsedMs: this.elapsedMs(atMs),
       bytesPerSecond: this.bytesPerSecond,
       roundTripMs,
       throttlePercent: last.throttlePercent,

@@ -64,6 +64,10 @@ export type Verdict =
 export interface StopFacts {
   /** Why it was stopped. */
   readonly reason: StopReason | null;
+  /** What `afterPass` was told last; null where no pass was made. */
+  readonly lastPass: PassFacts | null;
+  /** Since the migration began. */
+  readonly elapsedMs: number;
   readonly bytesPerSecond: number | null;
   readonly roundTripMs: number;
   /**

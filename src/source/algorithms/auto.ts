@@ -56,20 +56,25 @@ function pagesMsOf(maxDowntimeMs: number, roundTripMs: number): number {
   return Math.max(0, Math.min(leftMs, maxDowntimeMs * PAGES_SHARE));
 }
 
+/** What another pass comes to, if the guest goes on as in the last. */
+function outlook({ dirtyPages, durationMs, elapsedMs, bytesPerSecond }: PassFacts) {
+  const nextMs = sendingMs(dirtyPages, bytesPerSecond, PAGE_BYTES);
+  const dirtyThen = (dirtyPages / durationMs) * nextMs;
+  const thenMs = sendingMs(dirtyThen, bytesPerSecond, PAGE_BYTES);
+  return { nextMs, dirtyThen, endMs: elapsedMs + nextMs + thenMs };
+}
+
 function afterPass(facts: PassFacts, pagesMs: number, maxTotalMs = Infinity): Verdict {
   const stop = (reason: StopReason): Verdict => ({ then: "stop", reason });
-  const { dirtyPages, durationMs, bytesPerSecond } = facts;
-  const nextMs = sendingMs(dirtyPages, bytesPerSecond, PAGE_BYTES);
+  const { dirtyPages } = facts;
+  const { nextMs, dirtyThen, endMs } = outlook(facts);
   if (nextMs <= pagesMs) return stop("downtime-limit");
-  // What the guest would write meanwhile, if it goes on as in this pass.
-  const dirtyThen = (dirtyPages / durationMs) * nextMs;
   if (!(dirtyThen < dirtyPages * WORTHWHILE)) return stop("not-converging");
   // A guest that writes the same pages over and over leaves as many after a short pass as after a
   // long one.
   const isStuck = facts.pass > 1 && dirtyPages >= facts.dirtyPagesBefore * WORTHWHILE;
   if (isStuck) return stop("not-converging");
-  const thenMs = sendingMs(dirtyThen, bytesPerSecond, PAGE_BYTES);
-  if (facts.elapsedMs + nextMs + thenMs > maxTotalMs) return stop("max-total");
+  if (endMs > maxTotalMs) return stop("max-total");
   if (facts.pass >= XEN.MAX_ROUNDS) return stop("max-rounds");
   return { then: "pass", throttlePercent: 0 };
 }
@@ -78,7 +83,7 @@ function ending(
   facts: StopFacts,
   pagesMs: number,
   maxDowntimeMs: number,
-  maxTotalMs: number | undefined,
+  maxTotalMs = Infinity,
 ): Ending {
   const dirtyPages = facts.dirtyPages();
   const takesMs = sendingMs(dirtyPages, facts.bytesPerSecond, PAGE_BYTES);
@@ -86,25 +91,44 @@ function ending(
   const rate = facts.bytesPerSecond === null ? "" : ` at ${formatRate(facts.bytesPerSecond)}`;
   const takes = Number.isFinite(takesMs) ? formatMs(takesMs) : "an unknown time";
   const pages = `the ${String(dirtyPages)} dirty pages take ${takes}${rate}`;
+  const late = lateness(facts.elapsedMs, takesMs, maxTotalMs);
   const choose = (algorithm: Choice["algorithm"], why: string): Choice => ({ algorithm, why });
   if (takesMs <= pagesMs) {
-    const why = `${pages}, within the ${formatMs(pagesMs)} for pages ${limit}`;
+    const why = `${pages}, within the ${formatMs(pagesMs)} for pages ${limit}${late}`;
     return { rest: "before", choice: choose("pre-copy", why) };
   }
-  const reason = whyNotRounds(facts.reason, maxTotalMs);
-  const why = `${pages}, more than the ${formatMs(pagesMs)} for pages ${limit}, ${reason}`;
+  const reason = whyNotRounds(facts, maxTotalMs);
+  const why = `${pages}, more than the ${formatMs(pagesMs)} for pages ${limit}, ${reason}${late}`;
   return { rest: "after", choice: choose("three-stage", why) };
 }
 
-function whyNotRounds(reason: StopReason | null, maxTotalMs: number | undefined): string {
+/** That the whole takes longer than it should, if it does: neither method can help that any more. */
+function lateness(elapsedMs: number, takesMs: number, maxTotalMs: number): string {
+  const allowed = `more than the ${formatMs(maxTotalMs)} allowed in all`;
+  if (elapsedMs > maxTotalMs) return `; ${formatMs(elapsedMs)} have passed already, ${allowed}`;
+  const totalMs = elapsedMs + takesMs;
+  if (totalMs <= maxTotalMs || !Number.isFinite(totalMs)) return "";
+  return `; with them the migration takes about ${formatMs(totalMs)}, ${allowed}`;
+}
+
+function whyNotRounds({ reason, lastPass }: StopFacts, maxTotalMs: number): string {
   switch (reason) {
-    case "max-total":
-      return `and more rounds would not end within ${formatMs(maxTotalMs ?? 0)} in all`;
+    case "max-total": {
+      const end = lastPass === null ? "" : ` after ${formatMs(outlook(lastPass).endMs)},`;
+      return `and one more round would end${end} beyond the ${formatMs(maxTotalMs)} allowed in all`;
+    }
     case "max-rounds":
       return `after ${String(XEN.MAX_ROUNDS)} rounds`;
     case "downtime-limit":
       return "since the guest wrote more just before it stopped";
     default:
-      return "and the guest writes too fast for more rounds to leave fewer";
+      return `and the guest writes too fast${dirtyRate(lastPass)} for more rounds to leave fewer`;
   }
+}
+
+/** What the last pass left, by the time that it took. */
+function dirtyRate(lastPass: PassFacts | null): string {
+  if (lastPass === null) return "";
+  const pagesPerSecond = (lastPass.dirtyPages * 1000) / lastPass.durationMs;
+  return `, ${String(Math.round(pagesPerSecond))} pages/s,`;
 }

@@ -82,12 +82,59 @@ test("auto becomes three-stage at the last moment when the guest wrote more befo
 });
 
 test("auto says which of its reasons made it three-stage", () => {
+  // What the last pass left, by the two seconds that it took.
+  const lastPass = passFacts({ dirtyPages: 1000, durationMs: 2000 });
   const why = (reason: "not-converging" | "max-total" | "max-rounds") =>
-    auto({ maxDowntimeMs: 100, maxTotalMs: 30_000 }).ending(stopFacts(1000, { reason })).choice
-      ?.why;
-  assert.match(why("not-converging") ?? "", /too fast/);
-  assert.match(why("max-total") ?? "", /within 30\.00 s in all/);
-  assert.match(why("max-rounds") ?? "", /after 29 rounds/);
+    auto({ maxDowntimeMs: 100, maxTotalMs: 30_000 }).ending(stopFacts(1000, { reason, lastPass }))
+      .choice?.why ?? "";
+  assert.match(why("not-converging"), /the guest writes too fast, 500 pages\/s, for more rounds/);
+  assert.match(why("max-rounds"), /after 29 rounds$/);
   const unknown = stopFacts(5, { bytesPerSecond: null, reason: "not-converging" });
   assert.match(auto({}).ending(unknown).choice?.why ?? "", /take an unknown time, more than/);
+});
+
+test("auto says when one more round would have ended, and when it should have", () => {
+  // The round takes 819.2 ms and leaves 100 pages, which take 409.6 ms: 7228.8 ms.
+  const lastPass = passFacts({ dirtyPages: 200, durationMs: 1638.4, elapsedMs: 6000 });
+  const stopped = stopFacts(200, { reason: "max-total", lastPass, elapsedMs: 6000 });
+  const why = auto({ maxDowntimeMs: 100, maxTotalMs: 7228 }).ending(stopped).choice?.why ?? "";
+  assert.match(
+    why,
+    /and one more round would end after 7\.23 s, beyond the 7\.23 s allowed in all$/,
+  );
+});
+
+test("auto says that the whole takes longer than it should, whichever method it becomes", () => {
+  const why = (dirtyPages: number, elapsedMs: number, maxTotalMs?: number) =>
+    auto({ maxDowntimeMs: 100, maxTotalMs }).ending(
+      stopFacts(dirtyPages, { reason: "downtime-limit", elapsedMs }),
+    ).choice?.why ?? "";
+  // 10 pages take 40.96 ms, within the 70 of pre-copy; 1000 take 4.096 s.
+  assert.match(
+    why(10, 900, 940),
+    /; with them the migration takes about 941 ms, more than the 940 ms allowed in all$/,
+  );
+  assert.match(why(10, 900, 941), /for pages of the 100 ms of downtime allowed$/);
+  assert.match(why(10, 900), /for pages of the 100 ms of downtime allowed$/);
+  assert.match(
+    why(1000, 6000, 10_000),
+    /; with them the migration takes about 10\.10 s, more than the 10\.00 s allowed/,
+  );
+  assert.match(why(1000, 6000, 10_100), /just before it stopped$/);
+  for (const dirtyPages of [0, 10, 1000]) {
+    assert.match(
+      why(dirtyPages, 6001, 6000),
+      /; 6\.00 s have passed already, more than the 6\.00 s allowed in all$/,
+    );
+    assert.match(
+      why(dirtyPages, 45_000, 6000),
+      /; 45\.00 s have passed already, more than the 6\.00 s/,
+    );
+  }
+});
+
+test("auto does not say that the whole takes too long where nobody knows how long it takes", () => {
+  const stopped = stopFacts(5, { bytesPerSecond: null, reason: "not-converging" });
+  const why = auto({ maxTotalMs: 10_000 }).ending(stopped).choice?.why ?? "";
+  assert.match(why, /take an unknown time, .* leave fewer$/);
 });

@@ -27,6 +27,8 @@ export function passFacts(changes: Partial<PassFacts> = {}): PassFacts {
 export function stopFacts(dirtyPages: number, changes: Partial<StopFacts> = {}): StopFacts {
   return {
     reason: null,
+    lastPass: null,
+    elapsedMs: 6000,
     bytesPerSecond: BYTES_PER_SECOND,
     roundTripMs: 0.2,
     dirtyPages: () => dirtyPages,
