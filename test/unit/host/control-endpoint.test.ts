@@ -107,6 +107,20 @@ test("a body that makes no sense is refused with 400 and reaches no guest", asyn
   assert.deepEqual(service.requests, []);
 });
 
+test("a throttle that starts, steps or ends at 0 % is refused with the part that is wrong", async (context) => {
+  const { service, send } = await open(context);
+  const throttle = { startPercent: 20, stepPercent: 10, maxPercent: 99 };
+  for (const part of ["startPercent", "stepPercent", "maxPercent"] as const) {
+    const body = { to: "a:1", algorithm: "pre-copy", throttle: { ...throttle, [part]: 0 } };
+    const response = await send("POST", "/migrations", body);
+    assert.equal(response.statusCode, 400);
+    const { code, text: said } = (await json(response)) as { code: string; text: string };
+    assert.equal(code, "USAGE");
+    assert.match(said, new RegExp(`throttle\\.${part}: [^;]*>=1$`));
+  }
+  assert.deepEqual(service.requests, []);
+});
+
 test("a body beyond the limit is refused with 413", async (context) => {
   const { send } = await open(context);
   const body = { to: "a".repeat(20_000) };
