@@ -74,6 +74,8 @@ const BUSY = {
   arriving: "still arriving; wait until it is whole here",
   leaving: "leaving, and its migration has not ended; wait for the report",
   handedOver: "past the switchover, so it can no longer be cancelled; wait for the report",
+  handingOver:
+    "being handed over, and no probe of the link may delay its pages; wait for the report",
   inDoubt:
     "in doubt, since its other host may own it; make sure that it does not run there, then tristage resume --in-doubt lets it go on here, and discard --force ends it for good",
   stranded:

@@ -10,6 +10,7 @@ import {
   policyOf,
   throttleProblem,
 } from "../source/algorithms/choice.js";
+import type { LinkProbe } from "../source/estimate/link-probe.js";
 import { Outgoing } from "../source/outgoing.js";
 import type { OutgoingOptions } from "../source/outgoing-options.js";
 import { type SourcePhase, stageOf, tell } from "../source/phase.js";
@@ -21,9 +22,17 @@ import { ProgressMeter } from "./progress-meter.js";
 import type { Resident } from "./resident.js";
 import type { MigrateRequest } from "./service.js";
 
+/** How a probe of the link behaves beside migrations; see `probeBeside`. */
+interface Manners extends Pick<LinkProbe, "maxBandwidth" | "signal"> {
+  /** The probe is over. */
+  end(): void;
+}
+
 /** The guests that are leaving this host. */
 export class Departures {
   private readonly outgoing = new Map<string, Outgoing>();
+  /** Probes of the link that are under way beside what leaves. */
+  private readonly probes = new Set<AbortController>();
 
   constructor(
     private readonly context: HostContext,
@@ -80,6 +89,26 @@ export class Departures {
       if (outgoing.guestId !== guestId) continue;
       throw new MigrationError({ code: "GUEST_BUSY", guestId, state: "leaving" });
     }
+  }
+
+  /**
+   * What a probe keeps to that is not to hold up a migration: at most the limit of each that is under way, and the signal, aborted
+   * when a guest stops to be handed over. Its pages, which vCPUs wait for, would queue behind the probe's bytes. Throws
+   * GUEST_BUSY while it is so. `end` it in any case.
+   */
+  probeBeside(maxBandwidth: number | undefined): Manners {
+    const leaving = [...this.outgoing.values()];
+    const handingOver = leaving.find(({ phase }) => isHandingOver(phase));
+    if (handingOver !== undefined) throw tooBusyToProbe(handingOver.guestId);
+    const limits = leaving.map(({ options }) => options.request.maxBandwidth);
+    const lowest = Math.min(...[maxBandwidth, ...limits].map((limit) => limit ?? Infinity));
+    const controller = new AbortController();
+    this.probes.add(controller);
+    return {
+      maxBandwidth: Number.isFinite(lowest) ? lowest : undefined,
+      signal: controller.signal,
+      end: () => this.probes.delete(controller),
+    };
   }
 
   /** The host closes. */
@@ -145,6 +174,9 @@ export class Departures {
   }
 
   private follow(migrationId: string, resident: Resident, phase: SourcePhase): void {
+    if (isHandingOver(phase)) {
+      for (const probe of this.probes) probe.abort(tooBusyToProbe(resident.guestId));
+    }
     this.context.enter(stageOf(phase));
     if (phase.name === "inDoubt") resident.become("inDoubt");
     if (phase.name === "ended") settle(resident, phase.outcome);
@@ -160,6 +192,16 @@ export class Departures {
       text: tell(phase),
     });
   }
+}
+
+/** The guest stands still, or runs without some of its pages. */
+function isHandingOver(phase: SourcePhase): boolean {
+  const stage = stageOf(phase);
+  return stage === 2 || stage === 3;
+}
+
+function tooBusyToProbe(guestId: string): MigrationError {
+  return new MigrationError({ code: "GUEST_BUSY", guestId, state: "handingOver" });
 }
 
 /** The request with a value for everything that may be asked. */

@@ -1,5 +1,6 @@
 import { estimate } from "../source/estimate/estimate.js";
 import type { HostContext } from "./context.js";
+import type { Departures } from "./departures.js";
 import type { EstimateEvent } from "./events.js";
 import { freeMemorySoon } from "./free-memory.js";
 import { requirePeer } from "./peer-address.js";
@@ -10,6 +11,7 @@ export const DEFAULT_ESTIMATE_MS = 2000;
 /** Rejects with USAGE, GUEST_NOT_HERE or GUEST_BUSY, or as `probeLink` does. */
 export async function estimateFor(
   context: HostContext,
+  departures: Departures,
   request: EstimateRequest,
 ): Promise<EstimateEvent> {
   const { clock, token } = context;
@@ -17,11 +19,13 @@ export async function estimateFor(
   const resident = context.pick(request.guestId);
   // Where pages are still missing their stamps say so, and not when they were written.
   resident.require("running", "migrating", "paused");
-  const link = { to, token, maxBandwidth: request.maxBandwidth };
   const { guest, heat } = resident;
   const { guestId, name } = guest.spec;
   const durationMs = request.durationMs ?? DEFAULT_ESTIMATE_MS;
+  const manners = departures.probeBeside(request.maxBandwidth);
+  const link = { to, token, ...manners };
   const found = await estimate(guest.ram, heat, link, durationMs, clock).finally(() => {
+    manners.end();
     // It was held here when the guest left.
     if (!context.residents.has(guestId)) freeMemorySoon();
   });

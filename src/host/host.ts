@@ -176,7 +176,7 @@ export class Host implements HostService, AsyncDisposable {
   }
 
   async estimate(request: EstimateRequest): Promise<EstimateEvent> {
-    return estimateFor(this.context, request);
+    return estimateFor(this.context, this.departures, request);
   }
 
   cancel(migrationId: string, by: string): void {

@@ -49,7 +49,7 @@ export class Outgoing {
   private progressTimer: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly options: OutgoingOptions,
+    readonly options: OutgoingOptions,
     private readonly guest: Guest,
     throughput: ThroughputRecorder,
     heat: HeatClock,

@@ -8,13 +8,14 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import type {
+  EstimateEvent,
   GuestDigest,
   GuestStatus,
   HostEvent,
   HostStatus,
   ListeningEvent,
 } from "../../src/host/events.js";
-import type { MigrateRequest } from "../../src/host/service.js";
+import type { EstimateRequest, MigrateRequest } from "../../src/host/service.js";
 import type { Report } from "../../src/protocol/report.js";
 import { type Address, formatAddress, parseAddress } from "../../src/transport/address.js";
 import { inRepository } from "../repository.js";
@@ -343,6 +344,10 @@ export class Daemon implements AsyncDisposable {
   /** Migrates and waits for the report. */
   async move(to: Daemon | Address, options: Omit<MigrateRequest, "to"> = {}): Promise<Report> {
     return this.report(await this.migrate(to, options));
+  }
+
+  async estimate(to: Daemon, options: Omit<EstimateRequest, "to"> = {}): Promise<EstimateEvent> {
+    return (await this.call("POST", "/estimates", { to: to.address, ...options })) as EstimateEvent;
   }
 
   async cancel(migrationId: string): Promise<void> {

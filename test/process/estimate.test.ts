@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EstimateEvent } from "../../src/host/events.js";
 import { Daemon, Tristage } from "./daemon.js";
+import { halfIdle } from "./modules.js";
+import { Proxy } from "./proxy.js";
 
 const PAGES = (16 * 2 ** 20) / 4096;
 
@@ -44,14 +46,40 @@ test("estimate measures a guest and a link, and leaves both as they were", async
   assert.equal((await source.move(dest)).outcome, "completed");
 });
 
-test("estimate may be asked for while the guest migrates, and the migration completes", async () => {
+test("estimate keeps to the limit of a migration under way, and the migration completes", async () => {
   await using dest = await Daemon.dest();
   const guest = "random-writer rate=2000/s";
   await using source = await Daemon.source(guest, "--memory", "16MiB");
   const migrationId = await source.migrate(dest, { maxBandwidth: 4e6 });
   await source.phase("copying", migrationId);
-  await jsonOf(source, dest, "--max-bandwidth", "4MB/s");
+  // Whatever it may take itself: within a machine that would be far more.
+  const [unlimited, higher, lower] = [
+    await source.estimate(dest, { durationMs: 0 }),
+    await source.estimate(dest, { durationMs: 0, maxBandwidth: 1e9 }),
+    await source.estimate(dest, { durationMs: 0, maxBandwidth: 3e6 }),
+  ].map(({ bytesPerSecond }) => bytesPerSecond);
+  assert.deepEqual([unlimited! <= 4e6, higher! <= 4e6, lower! <= 3e6], [true, true, true]);
+  assert.equal(source.of("report").length, 0, "it had no migration beside it");
   assert.equal((await source.report(migrationId)).outcome, "completed");
+});
+
+test("estimate sends no byte between a guest that is handed over and its pages", async () => {
+  await using dest = await Daemon.dest();
+  await using source = await Daemon.source(halfIdle(), "--memory", "8MiB", "--vcpus", "2");
+  await using proxy = await Proxy.open(dest.target);
+  // Nobody hears that all pages are there.
+  proxy.judge = ({ name }) => {
+    if (name === "complete") proxy.stall();
+    return "pass";
+  };
+  const migrationId = await source.migrate(proxy.address, { maxBandwidth: 4e6 });
+  await source.phase("copying", migrationId);
+  const busy = { code: "GUEST_BUSY", message: /handed over, and no probe of the link may delay/ };
+  // At this rate its first MiB takes far longer than the pass.
+  await assert.rejects(source.estimate(dest, { maxBandwidth: 100_000 }), busy);
+  await source.phase("draining", migrationId);
+  await assert.rejects(source.estimate(dest), busy);
+  assert.deepEqual([source.of("report"), source.of("error")], [[], []]);
 });
 
 test("estimate shows a person a table with a row for each algorithm", async () => {

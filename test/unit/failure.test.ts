@@ -70,6 +70,7 @@ const BUSY_STATES: Record<BusyState, true> = {
   arriving: true,
   leaving: true,
   handedOver: true,
+  handingOver: true,
   inDoubt: true,
   stranded: true,
   crashed: true,

@@ -26,7 +26,7 @@ export interface Estimate {
   readonly predictions: readonly Prediction[];
 }
 
-/** Rejects as `probeLink` does. The guest and whatever moves it are not disturbed. */
+/** Rejects as `probeLink` does. The guest is not disturbed, nor what moves it if `link` makes way for that. */
 export async function estimate(
   ram: GuestRam,
   heat: Pick<HeatClock, "entries">,

@@ -31,11 +31,13 @@ export interface LinkProbe {
   readonly token: string | null;
   /** Bytes per second that the probe itself keeps to; undefined for all that the link carries. */
   readonly maxBandwidth: number | undefined;
+  /** Aborted when something on the same link must not wait: what has not left yet never does. */
+  readonly signal: AbortSignal;
 }
 
 /**
  * Measures the link to a destination. Rejects with CANNOT_CONNECT, CONNECTION_LOST, PEER_SILENT, or
- * PEER_FAILED for a host that refuses.
+ * PEER_FAILED for a host that refuses, and with the signal's reason.
  */
 export async function probeLink(probe: LinkProbe, clock: Clock): Promise<LinkMeasurement> {
   let roundTripMs = Number.POSITIVE_INFINITY;
@@ -50,12 +52,17 @@ export async function probeLink(probe: LinkProbe, clock: Clock): Promise<LinkMea
 }
 
 async function probeOnce(
-  { to, token, maxBandwidth }: LinkProbe,
+  { to, token, maxBandwidth, signal }: LinkProbe,
   bytes: number,
   clock: Clock,
 ): Promise<LinkMeasurement> {
+  signal.throwIfAborted();
   const socket = await connect(to);
+  // Closed in the usual way, the system would still send what it was given.
+  const giveWay = () => socket.resetAndDestroy();
+  signal.addEventListener("abort", giveWay);
   try {
+    signal.throwIfAborted();
     const answers = new Answers(socket);
     const sentMs = clock.nowMs();
     socket.write(encodeMessage("probe", { version: PROTOCOL_VERSION, token, bytes }, 0));
@@ -64,7 +71,11 @@ async function probeOnce(
     const limit = new RateLimit(RateLimit.createState(), maxBandwidth, 1, clock);
     await send(socket, bytes, limit);
     return { roundTripMs, bytesPerSecond: rateOf(await answers.next("probed")) };
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
   } finally {
+    signal.removeEventListener("abort", giveWay);
     socket.destroy();
   }
 }
@@ -77,15 +88,21 @@ function rateOf({ receivedBytes, spanMs }: MessageBody<"probed">): number {
 /** Ends early when the other side has heard enough. */
 async function send(socket: net.Socket, bytes: number, limit: RateLimit): Promise<void> {
   const piece = Buffer.alloc(PIECE_BYTES, 0xa5);
-  for (let left = bytes; left > 0 && socket.writable; left -= PIECE_BYTES) {
+  const closed = new Promise<void>((resolve) => {
+    socket.once("close", () => {
+      resolve();
+    });
+  });
+  for (let left = bytes; left > 0; left -= PIECE_BYTES) {
     const size = Math.min(left, PIECE_BYTES);
-    await limit.ready(size);
+    await Promise.race([limit.ready(size), closed]);
+    if (!socket.writable) return;
     limit.charge(size);
     if (socket.write(piece.subarray(0, size))) continue;
-    await new Promise<void>((resolve) => {
+    const drained = new Promise<void>((resolve) => {
       socket.once("drain", resolve);
-      socket.once("close", resolve);
     });
+    await Promise.race([drained, closed]);
   }
 }
 
