@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.js";
 import { type Failure, failureOf } from "../failure.js";
 import { Guest, type GuestSpec } from "../guest/guest.js";
-import { BIN_MS, type ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
+import { type ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
 import type { GuestRam } from "../memory/ram.js";
 import { REPORT_TIMEOUT_MS } from "../protocol/limits.js";
 import { type Message, type MessageBody, peerFailure } from "../protocol/messages.js";
@@ -356,7 +356,8 @@ export class Incoming {
   }
 
   private bins(): readonly ThroughputBin[] {
-    const bins = this.throughput?.since((this.firstOperationMs ?? 0) - BIN_MS) ?? [];
+    // From the switchover on: a bin that the first operation is in may have begun long before it.
+    const bins = this.throughput?.since(this.receivedMs) ?? [];
     return bins.slice(0, MAX_SUMMARY_BINS);
   }
 

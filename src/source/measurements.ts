@@ -7,10 +7,11 @@ import type { Doubt, Outcome, Report } from "../protocol/report.js";
 import type { ClockComparison } from "../transport/clock-comparison.js";
 import type { ControlConnection } from "../transport/control-connection.js";
 import type { Copier } from "./copier.js";
-import { BEFORE_MS, type OperationSpan, spansOf, until } from "./guest-operations.js";
+import { acrossHosts, BEFORE_MS, type OperationSpan, spansOf } from "./guest-operations.js";
 import type { MigrationTables } from "./migration-tables.js";
 import type { OutgoingOptions } from "./outgoing-options.js";
-import { makeReport, type MigrationTimes } from "./report.js";
+import type { MigrationTimes } from "./migration-times.js";
+import { makeReport } from "./report.js";
 
 /** Collects what the report of one outgoing migration is made of, from both hosts. */
 export class Measurements {
@@ -103,15 +104,15 @@ export class Measurements {
     });
   }
 
-  /** The guest's throughput here until it stood, then there, by this host's clock. */
+  /** The guest's throughput here, while it stood, and there, by this host's clock. */
   private operations(control: ControlConnection | undefined): readonly OperationSpan[] {
-    const { startMs, stoodMs = Number.POSITIVE_INFINITY } = this.times;
-    const here = until(stoodMs, spansOf(this.throughput.since(startMs - BEFORE_MS)));
-    if (control === undefined) return here;
-    const there = (this.summary?.bins ?? []).map(([atMs, operations]): ThroughputBin => [
-      control.clocks.toOurs(atMs),
+    const { startMs } = this.times;
+    const here = spansOf(this.throughput.since(startMs - BEFORE_MS));
+    const bins = control === undefined ? [] : (this.summary?.bins ?? []);
+    const there = bins.map(([atMs, operations]): ThroughputBin => [
+      (control?.clocks.toOurs(atMs) ?? 0) + this.earlyMs,
       operations,
     ]);
-    return [...here, ...spansOf(there)];
+    return acrossHosts(here, spansOf(there), this.times);
   }
 }

@@ -6,27 +6,9 @@ import type { Algorithm, Choice, Doubt, Outcome, Report } from "../protocol/repo
 import { formatAddress } from "../transport/address.js";
 import { guestOperations, type OperationSpan, throughputChart } from "./guest-operations.js";
 import type { MigrationTables } from "./migration-tables.js";
+import type { MigrationTimes } from "./migration-times.js";
 import type { OutgoingOptions } from "./outgoing-options.js";
 import type { RoundLog } from "./round-log.js";
-
-/** What happened when, by the source's clock; undefined where it did not come to that. */
-export interface MigrationTimes {
-  readonly startMs: number;
-  readonly endMs: number;
-  readonly passStartMs?: number;
-  readonly passEndMs?: number;
-  /** The pause was asked for. */
-  readonly pauseMs?: number;
-  /** The last vCPU stood. */
-  readonly stoodMs?: number;
-  /** The last page that had to come before the switchover had arrived. */
-  readonly restSentMs?: number;
-  /** The dirty pages were known, and the switchover message was about to be written. */
-  readonly sentMs?: number;
-  readonly receivedMs?: number;
-  readonly firstOperationMs?: number;
-  readonly completedMs?: number;
-}
 
 /** Everything that a report is made of. */
 export interface MigrationRecord {
@@ -54,7 +36,6 @@ export function makeReport(record: MigrationRecord): Report {
   const count = tables.counters.read.bind(tables.counters);
   const bulk = count("bulkBytes");
   const urgent = count("urgentBytes");
-  const { startMs, completedMs = times.endMs } = times;
   return {
     event: "report",
     migrationId: migration.migrationId,
@@ -102,7 +83,7 @@ export function makeReport(record: MigrationRecord): Report {
       control: record.controlBytes,
     },
     faults: complete === undefined ? null : faultsOf(record, complete),
-    guestOps: guestOperations(record.operations, { startMs, completedMs }),
+    guestOps: guestOperations(record.operations, times),
     throughput: throughputChart(record.operations, times.pauseMs ?? times.endMs),
     verified: {
       pages: complete?.verifiedPages ?? null,
