@@ -46,6 +46,19 @@ for (const program of writers) {
   });
 }
 
+test("random-writer with values=same writes to its pages and changes none", () => {
+  const guest = new BootedGuest(randomWriter, { options: { values: "same" } });
+  const before = guest.bytes.slice();
+  const written = new Set<number>();
+  randomWriter.step(
+    spiedStores(guest, (page) => written.add(page)),
+    guest.cpu,
+    20_000,
+  );
+  assert.equal(written.size, 64);
+  assert.deepEqual(changedPages(before, guest.bytes), []);
+});
+
 test("sequential-writer goes through its pages in order", () => {
   const guest = new BootedGuest(sequentialWriter, { options: { "working-set": "16KiB" } });
   const order = [0, 1, 2, 3, 0, 1].map(() => pagesWrittenBy(guest, 1)[0]);
