@@ -2,28 +2,23 @@ import { execFileSync, type StdioOptions } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { format } from "prettier";
-import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { machine } from "../bench/figures.js";
 import { chartsOf, svgOf } from "./charts.js";
 import { evaluationDocument } from "./document.js";
 import { measurePoint } from "./measure.js";
+import { readOptions } from "./options.js";
 import { BANDWIDTH, type Part, PARTS, planOf } from "./plan.js";
-import type { Evaluation, Measurement, PointResult, RunResult } from "./results.js";
+import {
+  type Evaluation,
+  type Measurement,
+  type PointResult,
+  type RunResult,
+  withPart,
+} from "./results.js";
 
-const options = await yargs(hideBin(process.argv))
-  .usage("npm run evaluate -- [--quick] [--only PART] [--runs N] [--json] [--redraw]")
-  .option("quick", { type: "boolean", default: false, describe: "small guests, one run, minutes" })
-  .option("only", { choices: PARTS, describe: "one part; the results of the others are kept" })
-  .option("runs", { type: "number", describe: "runs of every point [5; 1 with --quick]" })
-  .option("json", { type: "boolean", default: false, describe: "a line of JSON for each run" })
-  .option("redraw", { type: "boolean", default: false, describe: "measure nothing" })
-  .option("out", { type: "string", describe: "folder to write to [docs]" })
-  .strict()
-  .parse();
-
-const docs = options.out ?? fileURLToPath(new URL("../../../docs", import.meta.url));
-const RESULTS = `${docs}/evaluation/results.json`;
+const options = readOptions(hideBin(process.argv));
+const RESULTS = `${options.out}/evaluation/results.json`;
 
 function say(text: string, event: object): void {
   console.log(options.json ? JSON.stringify({ event: "evaluation", ...event }) : text);
@@ -32,7 +27,8 @@ function say(text: string, event: object): void {
 function lineOf(run: RunResult | string): string {
   if (typeof run === "string") return run;
   const { totalMs, downtimeMs, pages } = run;
-  return `total ${(totalMs / 1000).toFixed(2)} s, downtime ${downtimeMs.toFixed(1)} ms, ${String(pages)} pages`;
+  const stopped = downtimeMs === null ? "unknown" : `${downtimeMs.toFixed(1)} ms`;
+  return `total ${(totalMs / 1000).toFixed(2)} s, downtime ${stopped}, ${String(pages)} pages`;
 }
 
 function readResults(): Evaluation | undefined {
@@ -44,12 +40,12 @@ function readResults(): Evaluation | undefined {
   }
 }
 
-async function measure(parts: readonly Part[], runs: number): Promise<PointResult[]> {
+async function measure(measured: Part): Promise<PointResult[]> {
   const results: PointResult[] = [];
-  for (const point of parts.flatMap((part) => planOf(part, options.quick))) {
+  for (const point of planOf(measured, options.quick)) {
     const { part, name } = point;
     if (!options.json) console.log(`${part}: ${name}`);
-    const result = await measurePoint(point, runs, (way, run) => {
+    const result = await measurePoint(point, options.runs, (way, run) => {
       const found = typeof run === "string" ? { problem: run } : run;
       say(`  ${way.padEnd(20)} ${lineOf(run)}`, { part, point: name, way, ...found });
     });
@@ -58,29 +54,18 @@ async function measure(parts: readonly Part[], runs: number): Promise<PointResul
   return results;
 }
 
-async function evaluate(): Promise<Evaluation> {
-  const parts = options.only === undefined ? PARTS : [options.only];
-  const runs = options.runs ?? (options.quick ? 1 : 5);
+/** Each part takes its place among what was measured before, and is written at once: the next one may fail. */
+async function evaluate(): Promise<void> {
   const measurement = thisMeasurement();
-  const measured = await measure(parts, runs);
-  // A part alone takes its place among what was measured before.
-  const results = options.only === undefined ? undefined : readResults();
-  const kept = results?.bandwidth === BANDWIDTH ? results : undefined;
-  const points = PARTS.flatMap((part) =>
-    (parts.includes(part) ? measured : (kept?.points ?? [])).filter((point) => point.part === part),
-  );
-  const now = Object.fromEntries(parts.map((part) => [part, measurement]));
-  return { measurements: { ...kept?.measurements, ...now }, bandwidth: BANDWIDTH, points };
+  for (const part of options.only === undefined ? PARTS : [options.only]) {
+    const points = await measure(part);
+    await write(withPart(readResults(), part, { measurement, bandwidth: BANDWIDTH, points }));
+  }
 }
 
 function thisMeasurement(): Measurement {
-  const flags = [
-    options.quick ? " --quick" : "",
-    options.only === undefined ? "" : ` --only ${options.only}`,
-    options.runs === undefined ? "" : ` --runs ${String(options.runs)}`,
-  ].join("");
   return {
-    command: `npm run evaluate${flags === "" ? "" : ` --${flags}`}`,
+    command: options.command,
     build: build(),
     measuredAt: new Date().toISOString().slice(0, 10),
     machine: machine(),
@@ -116,20 +101,24 @@ function shortNumbers(_key: string, value: unknown): unknown {
 }
 
 async function write(evaluation: Evaluation): Promise<void> {
-  mkdirSync(`${docs}/evaluation`, { recursive: true });
+  const { out } = options;
+  mkdirSync(`${out}/evaluation`, { recursive: true });
   writeFileSync(RESULTS, jsonOf(evaluation));
   for (const chart of chartsOf(evaluation)) {
-    writeFileSync(`${docs}/evaluation/${chart.file}`, await svgOf(chart));
+    writeFileSync(`${out}/evaluation/${chart.file}`, await svgOf(chart));
   }
   const text = await format(evaluationDocument(evaluation), {
     parser: "markdown",
     printWidth: 100,
   });
-  writeFileSync(`${docs}/EVALUATION.md`, text);
+  writeFileSync(`${out}/EVALUATION.md`, text);
+  say(`${out}/EVALUATION.md is written`, { written: `${out}/EVALUATION.md` });
 }
 
-const evaluation = options.redraw ? readResults() : await evaluate();
-if (evaluation === undefined) {
-  console.error("nothing was measured yet; run it without --redraw first");
+const earlier = options.redraw ? readResults() : undefined;
+if (!options.redraw) await evaluate();
+else if (earlier !== undefined) await write(earlier);
+else {
+  console.error(`${RESULTS} is not there; run it without --redraw first`);
   process.exitCode = 2;
-} else await write(evaluation);
+}

@@ -11,6 +11,7 @@ import { type DelayedLink, openDelayedLink } from "./delayed-link.js";
 import { BANDWIDTH, type Point, type Way } from "./plan.js";
 import type { PointResult, RunResult, WayResult } from "./results.js";
 import { recoveryMs } from "./statistics.js";
+import { turnsOf } from "./turns.js";
 
 /** The guest settles, and its stamps learn which pages are hot, before it moves again. */
 const SETTLE_MS = 1500;
@@ -37,7 +38,7 @@ export async function measurePoint(
     await delay(SETTLE_MS);
     const estimate = await pair.estimate();
     for (let run = 0; run < runs; run += 1) {
-      for (const result of results) {
+      for (const result of turnsOf(run, results)) {
         if (result.problem !== null) continue;
         await delay(SETTLE_MS);
         const outcome = await pair.move(result.way);
@@ -83,19 +84,27 @@ function wayResult({ way, ...rest }: Omit<WayResult, "way" | "predictedAs"> & { 
   return { way: way.name, predictedAs, ...rest };
 }
 
-function resultOf(report: Report): RunResult {
-  const { times, faults, guestOps, pages, throughput } = report;
+/** What is kept of a report. */
+export function resultOf(report: Report): RunResult {
+  const { times, faults, guestOps, pages, throughput, downtimeParts } = report;
+  const { before, longestGapMs } = guestOps;
+  const isWorking = before !== null && before > 0;
   return {
     totalMs: times.totalMs,
-    downtimeMs: times.downtimeMs ?? Number.NaN,
-    blocktimeMs: faults?.blocktimeMs ?? Number.NaN,
+    downtimeMs: times.downtimeMs,
+    blocktimeMs: faults?.blocktimeMs ?? null,
     pages: pages.transferred,
-    faults: faults?.count ?? Number.NaN,
-    networkFaultPercent: faults?.networkFaultPercent ?? Number.NaN,
-    longestGapMs: guestOps.longestGapMs ?? 0,
-    recoveryMs: recoveryMs(throughput, guestOps.before ?? 0),
+    faults: faults?.count ?? null,
+    networkFaultPercent: faults?.networkFaultPercent ?? null,
+    ...(longestGapMs === null ? {} : { longestGapMs }),
+    ...(isWorking ? { recoveryMs: recoveryMs(throughput, before) } : {}),
     rounds: report.rounds.length,
     stopReason: report.stopReason,
+    ...(downtimeParts === null ? {} : { downtimeParts }),
+    dirtyPages: pages.dirty,
+    ...(faults === null || faults.count === 0 || faults.latencyUs === null
+      ? {}
+      : { faultLatencyUs: faults.latencyUs.p50 }),
   };
 }
 

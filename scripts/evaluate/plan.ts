@@ -51,12 +51,22 @@ export const PAPER: Way = {
 export const SHIPPED: Way = { name: "three-stage", request: {} };
 const STOP_AND_COPY: Way = { name: "stop-and-copy", request: { algorithm: "stop-and-copy" } };
 
+const NO_DEFERRAL: Way = { name: "no deferral", request: { tuning: { defer: false } } };
+const NO_UNCHANGED_CHECK: Way = {
+  name: "no unchanged check",
+  request: { tuning: { unchanged: false } },
+};
+const POST_COPY_WITHOUT_PREPULL: Way = {
+  name: "post-copy, no prepull",
+  request: { algorithm: "post-copy", tuning: { prepull: false } },
+};
+
 /** Everything on, then each part off in turn. */
 const ABLATIONS: readonly Way[] = [
   SHIPPED,
   { name: "no prepull", request: { tuning: { prepull: false } } },
-  { name: "no deferral", request: { tuning: { defer: false } } },
-  { name: "no unchanged check", request: { tuning: { unchanged: false } } },
+  NO_DEFERRAL,
+  NO_UNCHANGED_CHECK,
   { name: "chunks of 64 KiB", request: { tuning: { chunkPages: 16 } } },
 ];
 
@@ -77,9 +87,18 @@ export function planOf(part: Part, quick: boolean): readonly Point[] {
         ways: [STOP_AND_COPY, PRE_COPY, POST_COPY, SHIPPED],
       }));
     case "ablation":
-      return [...SERVICES, WALKER, FAR_WALKERS, FAR_STRIDER].map((guest) => {
-        return { part, ...guest(quick), ways: ABLATIONS };
-      });
+      return [
+        ...[...SERVICES, WALKER, FAR_WALKERS, FAR_STRIDER].map((guest) => {
+          return { part, ...guest(quick), ways: ABLATIONS };
+        }),
+        { part, ...REWRITER(quick), ways: [SHIPPED, NO_DEFERRAL, NO_UNCHANGED_CHECK] },
+        {
+          part,
+          ...FAR_STRIDER(quick),
+          name: `${FAR_STRIDER(quick).name}, by post-copy`,
+          ways: [POST_COPY, POST_COPY_WITHOUT_PREPULL],
+        },
+      ];
   }
 }
 
@@ -144,6 +163,16 @@ const BUSY_SERVICE = (quick: boolean): Service => ({
 
 /** Writes page after page. */
 const WALKER = service("sequential-writer", "sequential-writer", { rate: "20000pages/s" });
+
+/**
+ * Writes to all of memory, in no order, the values that are there: what is dirty has not changed. It writes a fifth of what the
+ * link carries, so that few pages are written again soon, and most that are dirty were sent rather than deferred.
+ */
+const REWRITER = service("random-writer, the same values", "random-writer", {
+  "working-set": "100%",
+  rate: pagesPerSecond(0.2),
+  values: "same",
+});
 
 /** Goes down the columns of a matrix with rows of 4 MiB, where a fault takes long: no push keeps up with it, and prepull is for it. */
 const FAR_STRIDER = (quick: boolean): Service => {

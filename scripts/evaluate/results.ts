@@ -1,4 +1,6 @@
-import type { Part } from "./plan.js";
+import type { Report } from "../../src/protocol/report.js";
+import { type Part, PARTS } from "./plan.js";
+import { spreadOf } from "./statistics.js";
 
 /** The raw results, as they are kept beside the document: enough to draw it again without measuring. */
 export interface Evaluation {
@@ -50,19 +52,28 @@ export interface WayResult {
   readonly bins: readonly (readonly [ms: number, operationsPerSecond: number])[];
 }
 
-/** What a report says that is compared. Milliseconds. */
+/** What a report says that is compared. Milliseconds; null or absent where nobody saw it. */
 export interface RunResult {
   readonly totalMs: number;
-  readonly downtimeMs: number;
-  readonly blocktimeMs: number;
+  readonly downtimeMs: number | null;
+  readonly blocktimeMs: number | null;
   readonly pages: number;
-  readonly faults: number;
-  readonly networkFaultPercent: number;
-  readonly longestGapMs: number;
-  /** From the pause until the guest is back at 90 % of its speed; null if it was not while it was watched. */
-  readonly recoveryMs: number | null;
+  readonly faults: number | null;
+  readonly networkFaultPercent: number | null;
+  readonly longestGapMs?: number;
+  /**
+   * From the pause until the guest is back at 90 % of its speed; null if it never was while it was watched, and
+   * absent where its speed before is not known.
+   */
+  readonly recoveryMs?: number | null;
   readonly rounds: number;
   readonly stopReason: string | null;
+  // What older results do not have.
+  readonly downtimeParts?: NonNullable<Report["downtimeParts"]>;
+  /** At the handover. */
+  readonly dirtyPages?: number;
+  /** Of a fault, the median. */
+  readonly faultLatencyUs?: number;
 }
 
 export type Metric =
@@ -73,12 +84,40 @@ export type Metric =
   | "faults"
   | "networkFaultPercent"
   | "longestGapMs"
-  | "recoveryMs";
+  | "recoveryMs"
+  | "dirtyPages"
+  | "faultLatencyUs";
 
+/** One for each run in which it was observed. A guest that was never back at its speed took for ever, and counts as that. */
 export function valuesOf(way: WayResult | undefined, metric: Metric): readonly number[] {
-  return way?.runs.flatMap((run) => run[metric] ?? []) ?? [];
+  const never = metric === "recoveryMs" ? Number.POSITIVE_INFINITY : undefined;
+  return way?.runs.flatMap((run) => (run[metric] === null ? never : run[metric]) ?? []) ?? [];
+}
+
+/** The median of a way's runs at a point. */
+export function medianOf(point: PointResult, way: string, metric: Metric): number | undefined {
+  return spreadOf(valuesOf(wayOf(point, way), metric))?.median;
 }
 
 export function wayOf(point: PointResult, name: string): WayResult | undefined {
   return point.ways.find(({ way }) => way === name);
+}
+
+/** A part that was measured anew takes its place; the others are kept where the link was the same. */
+export function withPart(
+  earlier: Evaluation | undefined,
+  part: Part,
+  {
+    measurement,
+    bandwidth,
+    points,
+  }: Pick<Evaluation, "bandwidth" | "points"> & { measurement: Measurement },
+): Evaluation {
+  const kept = earlier?.bandwidth === bandwidth ? earlier : undefined;
+  const all = [...(kept?.points.filter((point) => point.part !== part) ?? []), ...points];
+  return {
+    measurements: { ...kept?.measurements, [part]: measurement },
+    bandwidth,
+    points: PARTS.flatMap((it) => all.filter((point) => point.part === it)),
+  };
 }

@@ -1,3 +1,5 @@
+import { BIN_MS } from "../../src/guest/throughput.js";
+
 /** Of several runs: the median, and how far they lie apart. */
 export interface Spread {
   readonly median: number;
@@ -31,22 +33,32 @@ export function limitMs(contentPages: number, pageBytes: number, bytesPerSecond:
 }
 
 /** A speed held this long is no accident of one bin. */
-const STEADY_BINS = 10;
+const STEADY_MS = 100;
 const RECOVERED = 0.9;
 
 /**
- * Milliseconds from the pause until the mean of the next ten bins reaches 90 % of `before`; null where it never
- * does. A bin is [milliseconds since the pause, operations per second].
+ * Milliseconds from the pause until the guest works again and does so, over the next 100 ms, at 90 % of `before`; null
+ * where it never does. A bin is [milliseconds since the pause, operations per second], and lasts until the next one
+ * begins: where the machine was busy longer than 10 ms.
  */
 export function recoveryMs(
   bins: readonly (readonly [number, number])[],
   before: number,
 ): number | null {
-  const after = bins.filter(([ms]) => ms >= 0);
-  for (let first = 0; first + STEADY_BINS <= after.length; first += 1) {
-    const window = after.slice(first, first + STEADY_BINS);
-    const mean = window.reduce((sum, [, operations]) => sum + operations, 0) / STEADY_BINS;
-    if (mean >= RECOVERED * before) return window[0]?.[0] ?? null;
+  const spans = bins.map(([startMs, speed], at) => {
+    return { startMs, endMs: bins[at + 1]?.[0] ?? startMs + BIN_MS, speed };
+  });
+  const watchedMs = spans.at(-1)?.endMs ?? 0;
+  for (const [at, { startMs, speed }] of spans.entries()) {
+    if (startMs < 0 || speed === 0) continue;
+    const toMs = startMs + STEADY_MS;
+    if (toMs > watchedMs) break;
+    let operations = 0;
+    for (const span of spans.slice(at)) {
+      if (span.startMs >= toMs) break;
+      operations += span.speed * (Math.min(span.endMs, toMs) - span.startMs);
+    }
+    if (operations / STEADY_MS >= RECOVERED * before) return startMs;
   }
   return null;
 }

@@ -8,6 +8,7 @@ import {
   type WayResult,
 } from "./results.js";
 import { limitMs, spreadOf } from "./statistics.js";
+import { stopReasonOf } from "./sweep-findings.js";
 import { meanReduction, timesLimit } from "./verdicts.js";
 
 const DASH = "–";
@@ -17,8 +18,23 @@ function spreadText(values: readonly number[], scale = 1, digits = 2): string {
   const spread = spreadOf(values.map((value) => value / scale));
   if (spread === undefined) return DASH;
   const { median, least, most, runs } = spread;
-  const text = median.toFixed(digits);
-  return runs === 1 ? text : `${text} (${least.toFixed(digits)} – ${most.toFixed(digits)})`;
+  const text = (value: number) => (Number.isFinite(value) ? value.toFixed(digits) : "never");
+  return runs === 1 ? text(median) : `${text(median)} (${text(least)} – ${text(most)})`;
+}
+
+/** The time to 90 % of full speed, and how many runs did not come to that. */
+function recoveryText(way: WayResult): string {
+  const values = valuesOf(way, "recoveryMs");
+  const never = values.filter((ms) => !Number.isFinite(ms)).length;
+  const text = spreadText(values, 1, 0);
+  return never === 0 ? text : `${text}; never in ${String(never)} of ${String(values.length)}`;
+}
+
+/** The reason for which passes over a running guest ended most often, and in how many of the runs. */
+function stopText(way: WayResult): string {
+  const stop = stopReasonOf(way);
+  if (stop === undefined) return DASH;
+  return `\`${stop.reason}\` (${String(stop.count)} of ${String(way.runs.length)})`;
 }
 
 function percentText(reduction: number | undefined): string {
@@ -30,7 +46,7 @@ function percentText(reduction: number | undefined): string {
 export function pointTable(points: readonly PointResult[], evaluation: Evaluation): string {
   const head = [
     ...["load", "algorithm", "total s", "predicted", "× limit", "pages / guest's", "predicted"],
-    ...["downtime ms", "predicted", "blocktime ms", "network faults %", "rounds"],
+    ...["downtime ms", "predicted", "blocktime ms", "network faults %", "rounds", "ended by"],
   ];
   const rows = points.flatMap((point) =>
     point.ways.map((way) => [point.name, way.way, ...cellsOf(point, way, evaluation)]),
@@ -40,7 +56,7 @@ export function pointTable(points: readonly PointResult[], evaluation: Evaluatio
 
 function cellsOf(point: PointResult, way: WayResult, evaluation: Evaluation): string[] {
   const { problem, runs, predictedAs } = way;
-  if (runs.length === 0) return [problem ?? DASH, ...Array<string>(9).fill(DASH)];
+  if (runs.length === 0) return [problem ?? DASH, ...Array<string>(10).fill(DASH)];
   const of = (metric: Metric) => valuesOf(way, metric);
   const predicted = point.predictions.find(({ algorithm }) => algorithm === predictedAs);
   const guestPages = point.memoryBytes / PAGE_BYTES;
@@ -56,6 +72,7 @@ function cellsOf(point: PointResult, way: WayResult, evaluation: Evaluation): st
     spreadText(of("blocktimeMs"), 1, 1),
     spreadText(of("networkFaultPercent")),
     spreadText(rounds, 1, 0),
+    stopText(way),
   ];
 }
 
@@ -107,8 +124,9 @@ export function degradationTable(points: readonly PointResult[]): string {
   const rows = points.flatMap((point) =>
     point.ways.map((way) => {
       const of = (metric: Metric) => spreadText(valuesOf(way, metric), 1, 0);
-      const cells = [of("longestGapMs"), of("recoveryMs"), of("downtimeMs"), of("blocktimeMs")];
-      return [point.name, way.way, ...cells, spreadText(valuesOf(way, "totalMs"), 1000)];
+      const [gap, downtime, blocktime] = [of("longestGapMs"), of("downtimeMs"), of("blocktimeMs")];
+      const total = spreadText(valuesOf(way, "totalMs"), 1000);
+      return [point.name, way.way, gap, recoveryText(way), downtime, blocktime, total];
     }),
   );
   const head = ["guest", "algorithm", "longest gap ms", "90 % of full speed after ms"];
@@ -127,6 +145,6 @@ export function ablationTable(points: readonly PointResult[]): string {
       spreadText(valuesOf(way, "faults"), 1, 0),
     ]),
   );
-  const head = ["guest", "three-stage with", "total s", "pages / guest's", "downtime ms"];
+  const head = ["guest", "way", "total s", "pages / guest's", "downtime ms"];
   return table([...head, "blocktime ms", "faults"], rows);
 }

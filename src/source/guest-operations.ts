@@ -58,7 +58,8 @@ export function acrossHosts(
   { stoodMs, firstOperationMs }: Pick<MigrationTimes, "stoodMs" | "firstOperationMs">,
 ): readonly OperationSpan[] {
   if (stoodMs === undefined) return here;
-  const there = firstOperationMs === undefined ? watchedThere : from(firstOperationMs, watchedThere);
+  const there =
+    firstOperationMs === undefined ? watchedThere : from(firstOperationMs, watchedThere);
   const goesOnMs = there[0]?.startMs ?? firstOperationMs ?? stoodMs;
   return [...until(stoodMs, here), ...standstill(stoodMs, goesOnMs), ...there];
 }

@@ -60,6 +60,21 @@ test("the document names build, machine and command of each part, every chart, a
   assert.doesNotMatch(text, /NaN|undefined|Infinity|\[object/);
 });
 
+test("the document says in how many runs a guest was never back at its speed", () => {
+  const runs = [40, null, 60].map((recoveryMs) => run({ recoveryMs }));
+  const guest = point({ part: "degradation", guest: "kv", ways: [way("three-stage", runs)] });
+  const text = evaluationDocument(evaluation([guest]));
+  assert.match(text, /\| 60 \(40 – never\); never in 1 of 3 \|/);
+});
+
+test("the document says why the passes of pre-copy ended, in how many of the runs", () => {
+  const runs = ["grew", "few-pages", "grew"].map((stopReason) => run({ stopReason }));
+  const text = evaluationDocument(
+    evaluation([point({ part: "sweep", ways: [way("pre-copy", runs)] })]),
+  );
+  assert.match(text, /\| 1 \(1 – 1\) \| `grew` \(2 of 3\) \|/);
+});
+
 test("the document says where its bars come from", () => {
   assert.match(
     evaluationDocument(whole),

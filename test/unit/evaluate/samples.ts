@@ -44,6 +44,18 @@ export function point(changes: Partial<PointResult> = {}): PointResult {
   };
 }
 
+/** A point at which pre-copy and three-stage had one run each. */
+export function duel(
+  pre: Partial<RunResult>,
+  ours: Partial<RunResult>,
+  changes: Partial<PointResult> = {},
+): PointResult {
+  return point({
+    ways: [way("pre-copy", [run(pre)]), way("three-stage", [run(ours)])],
+    ...changes,
+  });
+}
+
 export function evaluation(points: readonly PointResult[]): Evaluation {
   const parts = [...new Set(points.map(({ part }) => part))];
   const measurements = Object.fromEntries(

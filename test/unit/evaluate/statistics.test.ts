@@ -49,7 +49,7 @@ test("recovery counts from the pause to the first 100 ms at 90 % of full speed",
       bins((ms) => (ms < 300 ? 0 : 100)),
       100,
     ),
-    290,
+    300,
   );
   // One good bin among bad ones is none.
   assert.equal(
@@ -58,6 +58,19 @@ test("recovery counts from the pause to the first 100 ms at 90 % of full speed",
       100,
     ),
     null,
+  );
+});
+
+test("recovery weighs bins by the time that they last", () => {
+  // As an old report has it: the guest stood for 1.7 s, of which only the first bin was known.
+  const steady = Array.from({ length: 30 }, (_, bin): [number, number] => [1691 + bin * 10, 100]);
+  assert.equal(recoveryMs([[-10, 100], [0, 0], ...steady], 100), 1691);
+  // The first bins there are short ones, and the guest is slow for 50 ms after them.
+  const uneven = Array.from({ length: 12 }, (_, bin): [number, number] => [bin, 100]);
+  const late = [[12, 0], [62, 100], ...steady] as const;
+  assert.equal(
+    recoveryMs([...uneven, ...late.map(([ms, speed]): [number, number] => [ms, speed])], 100),
+    62,
   );
 });
 

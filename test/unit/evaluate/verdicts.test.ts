@@ -1,20 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PointResult, RunResult } from "../../../scripts/evaluate/results.js";
-import { gapRatio, lossesOf, verdictsOf } from "../../../scripts/evaluate/verdicts.js";
-import { evaluation, point, run, way } from "./samples.js";
-
-/** A point at which pre-copy and three-stage had one run each. */
-function duel(
-  pre: Partial<RunResult>,
-  ours: Partial<RunResult>,
-  changes: Partial<PointResult> = {},
-): PointResult {
-  return point({
-    ways: [way("pre-copy", [run(pre)]), way("three-stage", [run(ours)])],
-    ...changes,
-  });
-}
+import type { PointResult } from "../../../scripts/evaluate/results.js";
+import { verdictsOf } from "../../../scripts/evaluate/verdicts.js";
+import { duel, evaluation, point, run, way } from "./samples.js";
 
 function metOf(points: readonly PointResult[]): readonly (boolean | null)[] {
   return verdictsOf(evaluation(points)).map(({ met }) => met);
@@ -54,6 +42,11 @@ test("the bars for pages hold the low and the high ratio apart", () => {
   const [, low, high, most] = metOf(points);
   assert.deepEqual([low, high, most], [true, true, true]);
   assert.equal(metOf([duel({ pages: 1300 }, { pages: 1000 }, { ratio: 1 })])[2], false);
+});
+
+test("the bars for pages say what sending each page once would bring", () => {
+  const sizes = [1250, 2000].map((pages) => duel({ pages }, { pages: 1010 }));
+  assert.match(verdictsOf(evaluation(sizes))[1]!.found, /^−34\.3 %; .* would be −35\.0 %$/);
 });
 
 test("the bar for all pages judges figures and sweep, and prints the worst point", () => {
@@ -108,21 +101,4 @@ test("the bar for waiting adds what faults block to the downtime", () => {
   assert.equal(metOf([service(20)])[6], true);
   assert.equal(metOf([{ ...service(20), ratio: null }])[6], null);
   assert.equal(metOf([service(26)])[6], false);
-});
-
-test("losses name the furthest place for each metric, and nothing where nobody was ahead", () => {
-  assert.deepEqual(lossesOf([duel({ totalMs: 2000, pages: 2000, downtimeMs: 20 }, {})]), []);
-  const losses = lossesOf([
-    duel({ totalMs: 990 }, { totalMs: 1000 }, { name: "near" }),
-    duel({ totalMs: 500 }, { totalMs: 1000 }, { name: "far" }),
-  ]);
-  assert.equal(losses.length, 1);
-  assert.match(losses[0]!, /^In total time .* 2 times; furthest at far, .* 100 % above it\.$/);
-});
-
-test("the gap begins at the lowest ratio of the sweep that has it", () => {
-  const at = (ratio: number, pre: number) =>
-    duel({ totalMs: pre }, { totalMs: 1000 }, { part: "sweep", ratio });
-  assert.equal(gapRatio([at(2, 4000), at(0.5, 1100), at(1, 2000)]), 1);
-  assert.equal(gapRatio([at(0.5, 1100)]), undefined);
 });
