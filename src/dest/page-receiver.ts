@@ -8,6 +8,7 @@ import {
 } from "../protocol/frame.js";
 import { MAX_DATA_PAGES } from "../protocol/limits.js";
 import {
+  checkWords,
   decodeWords,
   FRAME_TYPES,
   MAX_PAGES_FRAME_BYTES,
@@ -117,7 +118,7 @@ export class PageReceiver implements InPlaceSink {
     this.sequence = nextSequence(this.sequence);
     const { type, flags, bodyBytes } = header;
     if (type === FRAME_TYPES.BARRIER) {
-      if (bodyBytes !== 4) throw malformed("barrier", `its body has ${String(bodyBytes)} bytes`);
+      checkWords("barrier", header, 1);
       this.expect([this.table.subarray(0, bodyBytes)], this.takeBarrier);
       return;
     }
@@ -128,7 +129,7 @@ export class PageReceiver implements InPlaceSink {
   };
 
   private readonly takeBarrier = (): void => {
-    const [pass = 0] = decodeWords("barrier", this.table.subarray(0, 4), 1);
+    const [pass = 0] = decodeWords("barrier", { flags: 0, body: this.table.subarray(0, 4) }, 1);
     this.handler.barrier(pass);
     this.expectHeader();
   };

@@ -1,4 +1,4 @@
-import { HEADER_BYTES, malformed, writeHeader } from "./frame.js";
+import { type Frame, type FrameHeader, HEADER_BYTES, malformed, writeHeader } from "./frame.js";
 import { MigrationError } from "../failure.js";
 import { MAX_DATA_PAGES, MAX_DESCRIBED_PAGES, MAX_RUNS } from "./limits.js";
 
@@ -254,17 +254,32 @@ export function encodeWords(
   return frame;
 }
 
-/** The numbers of such a body; throws FRAME_MALFORMED unless there are `least` to `most` of them. */
+/**
+ * Throws FRAME_MALFORMED unless a header is that of such a frame, with `least` to `most` numbers: for who has to make room for
+ * the body before it comes.
+ */
+export function checkWords(
+  frame: string,
+  { flags, bodyBytes }: Pick<FrameHeader, "flags" | "bodyBytes">,
+  least: number,
+  most = least,
+): void {
+  if (flags !== 0) throw malformed(frame, "its flags are set");
+  const count = bodyBytes / 4;
+  if (!Number.isInteger(count) || count < least || count > most) {
+    throw malformed(frame, `its body has ${String(bodyBytes)} bytes`);
+  }
+}
+
+/** The numbers of such a frame; throws as `checkWords` does. */
 export function decodeWords(
   frame: string,
-  body: Uint8Array,
+  { flags, body }: Pick<Frame, "flags" | "body">,
   least: number,
   most = least,
 ): readonly number[] {
+  checkWords(frame, { flags, bodyBytes: body.byteLength }, least, most);
   const count = body.byteLength / 4;
-  if (!Number.isInteger(count) || count < least || count > most) {
-    throw malformed(frame, `its body has ${String(body.byteLength)} bytes`);
-  }
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   const words: number[] = [];
   for (let at = 0; at < body.byteLength; at += 4) words.push(view.getUint32(at, true));

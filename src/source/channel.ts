@@ -186,13 +186,13 @@ export class Channel {
         this.takeRequest(frame);
         break;
       case FRAME_TYPES.CREDIT:
-        this.credit(decodeWords("credit", frame.body, 1));
+        this.credit(decodeWords("credit", frame, 1));
         break;
       case FRAME_TYPES.TORN:
-        this.noteTorn(decodeWords("torn", frame.body, 1, MAX_TORN_PAGES));
+        this.noteTorn(decodeWords("torn", frame, 1, MAX_TORN_PAGES));
         break;
       case FRAME_TYPES.BARRIER_PASSED:
-        this.endPass(decodeWords("barrier passed", frame.body, 1));
+        this.endPass(decodeWords("barrier passed", frame, 1));
         break;
       default:
         throw new MigrationError({ code: "FRAME_UNKNOWN", type: frame.type });
@@ -200,9 +200,10 @@ export class Channel {
   }
 
   /** A fault line carries nothing else. */
-  private takeRequest({ type, body }: Frame): void {
+  private takeRequest(frame: Frame): void {
+    const { type } = frame;
     if (type !== FRAME_TYPES.REQUEST) throw new MigrationError({ code: "FRAME_UNKNOWN", type });
-    this.answer(decodeWords("request", body, 4));
+    this.answer(decodeWords("request", frame, 4));
   }
 
   private endPass([pass = 0]: readonly number[]): void {
@@ -215,6 +216,9 @@ export class Channel {
   /** A page that the guest waits for: alone, and at once. */
   private answer([page = 0, again = 0, vcpu = 0, hits = 0]: readonly number[]): void {
     this.checkPage(page);
+    if (vcpu >= this.ram.vcpuCount) {
+      throw malformed("request", `it comes from vCPU ${String(vcpu)}, which the guest has not`);
+    }
     if (!this.tables.mayBeAsked) {
       throw new MigrationError({
         code: "MESSAGE_UNEXPECTED",

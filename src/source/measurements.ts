@@ -1,4 +1,4 @@
-import type { Failure } from "../failure.js";
+import { type Failure, MigrationError } from "../failure.js";
 import type { Guest } from "../guest/guest.js";
 import type { ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
 import type { MessageBody } from "../protocol/messages.js";
@@ -16,7 +16,7 @@ import { makeReport } from "./report.js";
 /** Collects what the report of one outgoing migration is made of, from both hosts. */
 export class Measurements {
   dirtyPages = 0;
-  complete: MessageBody<"complete"> | undefined;
+  private complete: MessageBody<"complete"> | undefined;
   summary: MessageBody<"summary"> | undefined;
   /** The destination's last word on stage three. */
   remote: MessageBody<"progress"> | undefined;
@@ -50,6 +50,17 @@ export class Measurements {
     this.earlyMs = Math.max(0, (this.times.sentMs ?? ours) - ours);
     this.note({ receivedMs: ours + this.earlyMs });
     this.noteFirstOperation(clocks, firstOperationMs);
+  }
+
+  /** Throws MESSAGE_MALFORMED where the guest is said to have touched what was never sent. */
+  noteComplete(clocks: ClockComparison, complete: MessageBody<"complete">): void {
+    const prepulled = this.tables.counters.read("prepulledOfAnyKind");
+    if (complete.prepullHits > prepulled) {
+      const detail = `${String(complete.prepullHits)} prepulled pages were touched of ${String(prepulled)} that were sent`;
+      throw new MigrationError({ code: "MESSAGE_MALFORMED", message: "complete", detail });
+    }
+    this.complete = complete;
+    this.note({ completedMs: clocks.toOurs(complete.completedMs) });
   }
 
   noteSummary(clocks: ClockComparison, summary: MessageBody<"summary">): void {

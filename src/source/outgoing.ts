@@ -141,8 +141,7 @@ export class Outgoing {
         this.measured.remote = message.body;
         break;
       case "complete":
-        this.measured.complete = message.body;
-        this.measured.note({ completedMs: clocks.toOurs(message.body.completedMs) });
+        this.measured.noteComplete(clocks, message.body);
         this.happen({ type: "complete" });
         break;
       case "summary":

@@ -127,9 +127,10 @@ export class PageSender {
     const { table } = this;
     if (table.isEmpty) return 0;
     const frameBytes = table.frontBytes + table.dataPages * PAGE_BYTES;
+    // Before it leaves: the destination may speak of these pages at once.
+    this.count(purpose, frameBytes);
     if (frameBytes <= MOST_COPIED_BYTES) this.writeCopy(frameBytes, purpose, pass);
     else this.writeInPlace(frameBytes, table.bytes(purpose, pass, this.nextSequence()));
-    this.count(purpose, frameBytes);
     table.reset();
     this.zeroPages = 0;
     return frameBytes;

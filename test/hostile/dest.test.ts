@@ -11,6 +11,7 @@ import { MESSAGES } from "../../src/protocol/messages.js";
 import { FRAME_TYPES, PURPOSE } from "../../src/protocol/pages.js";
 import type { Report } from "../../src/protocol/report.js";
 import { Daemon } from "../process/daemon.js";
+import { BODIES } from "../golden/samples.js";
 import { preload } from "../process/preload.js";
 import { assertUnmoved } from "../process/same-guest.js";
 import { assertClear } from "./besieged.js";
@@ -239,6 +240,27 @@ const ATTACKS: readonly (readonly [string, FailureCode, Attack])[] = [
     }),
   ],
   [
+    "names a torn page in a frame with flags",
+    "FRAME_MALFORMED",
+    onBulk((bulk) => {
+      bulk.sayFrame(FRAME_TYPES.TORN, new Uint8Array(4), 1);
+    }),
+  ],
+  [
+    "gives credit in a frame with flags",
+    "FRAME_MALFORMED",
+    onBulk((bulk) => {
+      bulk.sayFrame(FRAME_TYPES.CREDIT, new Uint8Array(4), 1);
+    }),
+  ],
+  [
+    "asks for a page in a frame with flags",
+    "FRAME_MALFORMED",
+    onBulk((bulk) => {
+      bulk.sayFrame(FRAME_TYPES.REQUEST, new Uint8Array(16), 1);
+    }),
+  ],
+  [
     "sends pages to the source",
     "FRAME_UNKNOWN",
     onBulk((bulk) => {
@@ -317,6 +339,20 @@ const LATE: readonly (readonly [string, FailureCode, (its: Channels) => unknown]
       faultLine.sayWords(FRAME_TYPES.TORN, 1);
     },
   ],
+  [
+    "asks for a page as a vCPU that the guest has not",
+    "FRAME_MALFORMED",
+    ({ faultLine }) => {
+      faultLine.sayWords(FRAME_TYPES.REQUEST, 0, 0, 1, 0);
+    },
+  ],
+  [
+    "says that the guest touched pages which were never sent",
+    "MESSAGE_MALFORMED",
+    ({ control }) => {
+      control.say("complete", { ...BODIES.complete, prepullHits: 1 });
+    },
+  ],
   ["closes the line of a vCPU", "CONNECTION_LOST", ({ faultLine }) => faultLine.socket.end()],
   [
     "gives credit where there is no window",
@@ -374,6 +410,27 @@ test("source sends the pages that its guest worked on before the new host asks f
   assert.equal(flags, PURPOSE.PUSH);
   const runs = new Uint32Array(body.slice(0, 4).buffer)[0];
   assert.equal(runs, 2, "one page of each half");
+});
+
+test("source sends a page once, however often the new host asks for it", async () => {
+  await using host = await Daemon.source("idle", "--memory", "1MiB");
+  await using dest = await HostileDest.open();
+  const migrationId = await host.migrate(dest.address);
+  const { control, urgent, faultLine } = await takeGuest(dest);
+  control.say("running", running);
+  await host.phase("draining", migrationId);
+  for (const page of [5, 5, 5, 6]) faultLine.sayWords(FRAME_TYPES.REQUEST, page, 0, 0, 0);
+  const answers = [await urgent.hearFrame(FRAME_TYPES.PAGES)];
+  answers.push(await urgent.hearFrame(FRAME_TYPES.PAGES));
+  // Behind its head and the table's first run, which is the only one.
+  const pages = answers.map(({ body }) => new Uint32Array(body.slice(16, 24).buffer));
+  assert.deepEqual(
+    pages.map((run) => [...run]),
+    [
+      [5, 1],
+      [6, 1],
+    ],
+  );
 });
 
 test("source is in doubt when the new host answers but never says that the guest runs", async () => {

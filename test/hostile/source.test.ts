@@ -168,6 +168,20 @@ const ATTACKS: readonly (readonly [string, FailureCode, Attack])[] = [
     }),
   ],
   [
+    "announces a barrier that is far too large",
+    "FRAME_MALFORMED",
+    onBulk((bulk) => {
+      bulk.write(header({ type: FRAME_TYPES.BARRIER, bodyBytes: 2 ** 20 }));
+    }),
+  ],
+  [
+    "ends a pass with a barrier that has flags",
+    "FRAME_MALFORMED",
+    onBulk((bulk) => {
+      bulk.sayFrame(FRAME_TYPES.BARRIER, new Uint8Array(4), 1);
+    }),
+  ],
+  [
     "sends pages for no known purpose",
     "FRAME_MALFORMED",
     onBulk((bulk) => {

@@ -323,15 +323,20 @@ test("the numbers of a frame come back as they were sent", () => {
       const frame = encodeWords(FRAME_TYPES.TORN, 0, numbers);
       const [decoded] = new FrameDecoder(MAX_TORN_PAGES * 4).push(frame);
       assert.equal(decoded?.type, FRAME_TYPES.TORN);
-      assert.deepEqual(decodeWords("torn", decoded.body, 1, MAX_TORN_PAGES), numbers);
+      assert.deepEqual(decodeWords("torn", decoded, 1, MAX_TORN_PAGES), numbers);
     }),
   );
 });
 
-test("a body with too few, too many or broken numbers is refused", () => {
+test("a frame with flags, or with too few, too many or broken numbers, is refused", () => {
   for (let bytes = 0; bytes <= 24; bytes += 1) {
-    const attempt = () => decodeWords("request", new Uint8Array(bytes), 2, 4);
+    const body = new Uint8Array(bytes);
+    const attempt = () => decodeWords("request", { flags: 0, body }, 2, 4);
     if (bytes % 4 === 0 && bytes >= 8 && bytes <= 16) assert.equal(attempt().length, bytes / 4);
     else assert.equal(failsWith("FRAME_MALFORMED", attempt).frame, "request");
+  }
+  for (let flags = 1; flags <= 0xff; flags += 1) {
+    const body = new Uint8Array(8);
+    failsWith("FRAME_MALFORMED", () => decodeWords("request", { flags, body }, 2, 4));
   }
 });

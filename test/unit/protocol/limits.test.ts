@@ -93,7 +93,10 @@ const CHECKS: Readonly<Record<keyof typeof limits, Check | undefined>> = {
     refusedWith: "FRAME_MALFORMED",
   },
   MAX_TORN_PAGES: {
-    say: (pages) => decodeWords("torn", new Uint8Array(pages * 4), 1, limits.MAX_TORN_PAGES),
+    say: (pages) => {
+      const body = new Uint8Array(pages * 4);
+      decodeWords("torn", { flags: 0, body }, 1, limits.MAX_TORN_PAGES);
+    },
     refusedWith: "FRAME_MALFORMED",
   },
   MAX_CHANNELS: {
