@@ -167,6 +167,25 @@ test("post-copy sends every page once, after the handover, and none that was nev
   assert.equal(report.times.passMs, null);
 });
 
+for (const [how, stride] of [
+  ["walks", 1],
+  ["strides", 16],
+] as const) {
+  test(`a guest that ${how} over memory which it lacks finds pages that came along with others`, async () => {
+    const guest = `sequential-writer rate=100000/s working-set=100% stride=${String(stride)}`;
+    await using a = await Daemon.source(guest, ...MEMORY);
+    const { pages, faults } = await move(a, b, { ...SLOW, algorithm: "post-copy" });
+    assert.ok(pages.prepulled > 0, "nothing was sent along with what it asked for");
+    const { prepullHits = 0, prepullMisses = 0 } = faults ?? {};
+    assert.ok(prepullHits > 0, "it touched nothing of that");
+    // No page of this guest is zero, and none was sent before: all came with their contents.
+    assert.equal(prepullHits + prepullMisses, pages.prepulled);
+    assert.ok(prepullMisses >= 0);
+    const { pulled, prepulled, pushed, stageThree, total } = pages;
+    assert.deepEqual([pulled + prepulled + pushed, stageThree], [total, total]);
+  });
+}
+
 test("a guest that came by post-copy and moves on at once has no page deferred for having come", async () => {
   const module = guestModule(`
     boot(memory) {

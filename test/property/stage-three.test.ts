@@ -1,87 +1,300 @@
 import assert from "node:assert/strict";
+import type net from "node:net";
+import { Duplex } from "node:stream";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
+import type { Failure } from "../../src/failure.js";
 import { PageBitmap } from "../../src/memory/bitmap.js";
+import { PAGE_BYTES } from "../../src/memory/geometry.js";
+import { GuestRam } from "../../src/memory/ram.js";
+import { FIRST_EPOCH } from "../../src/memory/words.js";
+import { bulkChannels, URGENT } from "../../src/protocol/channel-names.js";
+import { FrameDecoder, HEADER_BYTES } from "../../src/protocol/frame.js";
+import {
+  encodeWords,
+  FRAME_TYPES,
+  MAX_PAGES_FRAME_BYTES,
+  PAGES_HEAD_BYTES,
+  PURPOSE,
+  readPagesHead,
+  readRuns,
+} from "../../src/protocol/pages.js";
+import { Channel } from "../../src/source/channel.js";
+import type { ChannelReport, ChannelSeat } from "../../src/source/channel-contract.js";
 import { CreditWindow } from "../../src/source/credit-window.js";
 import { EpochHistory } from "../../src/source/epoch-history.js";
 import { MigrationTables } from "../../src/source/migration-tables.js";
 import { PrepullWindow } from "../../src/source/prepull-window.js";
-import { PushOrder } from "../../src/source/push-order.js";
 import { RateLimit } from "../../src/source/rate-limit.js";
+import { completeTuning } from "../../src/source/tuning.js";
+import type { Attached } from "../../src/transport/attach.js";
 import "../seed.js";
 
 const PAGE_COUNT = 512;
+const VCPUS = 3;
+const MOST_CHANNELS = 3;
+/** The smallest window has room for frames of so many pages. */
+const LEAST_FRAME_PAGES = 4;
+/** As long as they may be, or no window would ever be full. */
+const LARGE = { size: "max" } as const;
 
-/** What happens next in stage three, as a random schedule has it. */
+/** All pages of nobody's guest have contents, but for some that are zero. */
+const ram = GuestRam.allocate(PAGE_COUNT * PAGE_BYTES, VCPUS);
+new Uint8Array(ram.buffer).fill(1);
+for (let page = 0; page < PAGE_COUNT; page += 16) {
+  new Uint8Array(ram.buffer, page * PAGE_BYTES, PAGE_BYTES).fill(0);
+}
+ram.stamps.fill(FIRST_EPOCH);
+
+/** What happens next in stage three, as a random schedule has it. Numbers stand for what there is, counted round and round. */
 const step = fc.oneof(
   {
     weight: 3,
-    arbitrary: fc.record({ type: fc.constant("push"), size: fc.integer({ min: 1, max: 64 }) }),
+    arbitrary: fc.record({
+      type: fc.constant("request" as const),
+      /** Those that ask for the page, each on its line. */
+      vcpus: fc.uniqueArray(fc.nat(VCPUS - 1), { minLength: 1 }),
+      page: fc.nat(),
+      touched: fc.nat(8),
+    }),
   },
   {
-    weight: 2,
+    weight: 3,
     arbitrary: fc.record({
-      type: fc.constant("fault"),
-      page: fc.nat(PAGE_COUNT - 1),
-      touched: fc.nat(8),
+      type: fc.constant("credit" as const),
+      channel: fc.nat(),
+      frames: fc.integer({ min: 1, max: 4 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant("prepull" as const),
+      channel: fc.nat(),
+      pages: fc.uniqueArray(fc.nat(PAGE_COUNT - 1), { ...LARGE, maxLength: 200 }),
     }),
   },
 );
 
 const world = fc.record({
-  dirty: fc.uniqueArray(fc.nat(PAGE_COUNT - 1), { maxLength: PAGE_COUNT }),
-  steps: fc.array(step, { maxLength: 60 }),
+  channels: fc.integer({ min: 1, max: MOST_CHANNELS }),
+  dirty: fc.uniqueArray(fc.nat(PAGE_COUNT - 1), {
+    ...LARGE,
+    minLength: 1,
+    maxLength: PAGE_COUNT,
+  }),
+  /** Before the push begins, and after. */
+  before: fc.array(step, { ...LARGE, maxLength: 10 }),
+  after: fc.array(step, { ...LARGE, maxLength: 50 }),
 });
 
-/** Plays a schedule on the real order, windows and claims; returns how often each page was sent. */
-function play({ dirty, steps }: typeof world extends fc.Arbitrary<infer W> ? W : never) {
-  const set = PageBitmap.empty(PAGE_COUNT);
-  for (const page of dirty) set.add(page);
-  const tables = MigrationTables.create(PAGE_COUNT, RateLimit.createState());
-  tables.planned.assign(set);
-  const pushOrder = new PushOrder(tables);
-  const prepull = new PrepullWindow(PAGE_COUNT);
-  const { queued } = tables;
-  const sends = new Map<number, number>();
-  let hits = 0;
-  const sent = (page: number) => sends.set(page, (sends.get(page) ?? 0) + 1);
-  const send = (page: number) => {
-    if (queued.claim(page)) sent(page);
-  };
-  const isQueued = (page: number) => queued.has(page);
-  const push = (size: number) => {
-    const batch = pushOrder.claim(size);
-    assert.ok(batch.length <= size);
-    batch.forEach(sent);
-    return batch.length;
-  };
-  for (const it of steps) {
-    if (it.type === "push" && "size" in it) push(it.size);
-    if (it.type !== "fault" || !("page" in it) || !set.has(it.page)) continue;
-    send(it.page);
-    // No starvation: whatever the pushes did, a requested page is on its way at once.
-    assert.ok(queued.has(it.page));
-    pushOrder.faulted(it.page);
-    hits += it.touched;
-    for (const near of prepull.follow(it.page, hits, (page) => set.has(page) && !isQueued(page))) {
-      assert.ok(set.has(near));
-      send(near);
-    }
-  }
-  while (push(7) > 0);
-  return { sends, set };
+interface SentFrame {
+  readonly purpose: number;
+  readonly pages: readonly number[];
+  readonly bytes: number;
 }
 
-test("stage three sends each dirty page exactly once, and no other, whatever the schedule", () => {
-  fc.assert(
-    fc.property(world, (it) => {
-      const { sends, set } = play(it);
+/** A connection whose other end is the test's: takes in what the source sends at once, and speaks when told to. */
+class Line extends Duplex {
+  readonly sent: SentFrame[] = [];
+  private readonly decoder = new FrameDecoder(MAX_PAGES_FRAME_BYTES);
+  private sequence = 0;
+
+  constructor(private readonly name: string) {
+    super();
+    // Frame 0 of each direction was spent on attaching.
+    assert.equal([...this.decoder.push(encodeWords(FRAME_TYPES.ATTACHED, 0, []))].length, 1);
+  }
+
+  get attached(): Attached {
+    // All that a channel asks of its socket is what every stream has.
+    const socket = this as unknown as net.Socket;
+    return { channel: this.name, socket, decoder: new FrameDecoder(1024) };
+  }
+
+  say(type: number, ...words: readonly number[]): void {
+    this.emit("data", Buffer.from(encodeWords(type, this.sequence, words)));
+    this.sequence += 1;
+  }
+
+  override _read(): void {
+    // It speaks by itself.
+  }
+
+  override _write(chunk: Uint8Array, _encoding: unknown, done: () => void): void {
+    for (const { type, flags, body } of this.decoder.push(chunk)) {
+      assert.equal(type, FRAME_TYPES.PAGES);
+      const runs = readRuns(
+        body.subarray(PAGES_HEAD_BYTES),
+        readPagesHead(body, body.byteLength),
+        PAGE_COUNT,
+      );
+      const pages = runs.flatMap(({ firstPage, pageCount }) =>
+        Array.from({ length: pageCount }, (_, at) => firstPage + at),
+      );
+      this.sent.push({ purpose: flags, pages, bytes: HEADER_BYTES + body.byteLength });
+    }
+    done();
+  }
+}
+
+/** The channels of a source in stage three, and the destination's view of them. */
+class StageThree {
+  readonly tables = MigrationTables.create(PAGE_COUNT, RateLimit.createState());
+  readonly failures: Failure[] = [];
+  private readonly urgent = new Line(URGENT);
+  private readonly faultLines = Array.from({ length: VCPUS }, (_, vcpu) => new Line(String(vcpu)));
+  private readonly bulk: readonly Line[];
+  private readonly channels: readonly Channel[];
+  /** By channel, the frames that were credited. */
+  private readonly credited: number[];
+  private readonly hits = Array.from({ length: VCPUS }, () => 0);
+  private prepulls = 0;
+
+  constructor(channels: number) {
+    const names = bulkChannels(channels);
+    this.bulk = names.map((name) => new Line(name));
+    this.credited = names.map(() => 0);
+    this.tables.allowRequests();
+    const create = (line: Line, channel: string, lines: readonly Line[]) => {
+      const seat: ChannelSeat = {
+        to: { host: "", port: 0 },
+        ram: ram.handle,
+        tables: this.tables.handle,
+        rates: { pass: undefined, drain: undefined },
+        tuning: completeTuning(),
+        bulkCount: channels,
+        channel,
+        connections: [{ channel, greeting: new Uint8Array() }],
+      };
+      const attached = lines.map((it) => it.attached);
+      return new Channel(seat, line.attached, attached, (report) => {
+        this.hear(report);
+      });
+    };
+    this.channels = this.bulk.map((line, index) => create(line, names[index]!, []));
+    create(this.urgent, URGENT, this.faultLines);
+  }
+
+  /** As the main thread does, to each bulk channel in turn. */
+  private hear(report: ChannelReport): void {
+    if (report.type === "failed") this.failures.push(report.failure);
+    if (report.type !== "prepull") return;
+    this.channels[this.prepulls % this.channels.length]?.obey(report);
+    this.prepulls += 1;
+  }
+
+  push(dirty: PageBitmap): void {
+    this.tables.planned.assign(dirty);
+    for (const channel of this.channels) channel.obey({ type: "push" });
+  }
+
+  prepull(index: number, pages: readonly number[]): void {
+    const channel = this.channels[index % this.channels.length];
+    channel?.obey({ type: "prepull", pages: Uint32Array.from(pages) });
+  }
+
+  /** vCPUs fault on `page`, each having touched so many more prepulled pages. */
+  request(vcpus: readonly number[], page: number, touched: number): void {
+    const sends = this.sends();
+    const answers = this.urgent.sent.length;
+    for (const vcpu of vcpus) {
+      this.hits[vcpu]! += touched;
+      this.faultLines[vcpu]!.say(FRAME_TYPES.REQUEST, page, 0, vcpu, this.hits[vcpu]!);
+    }
+    // Nobody was credited meanwhile, and no other thread has had its turn.
+    const fresh = this.urgent.sent.slice(answers);
+    const expected = sends.has(page) ? [] : [{ purpose: PURPOSE.PULL, pages: [page] }];
+    assert.deepEqual(
+      fresh.map(({ purpose, pages }) => ({ purpose, pages })),
+      expected,
+      `page ${String(page)}, asked for by ${String(vcpus.length)} vCPUs`,
+    );
+  }
+
+  /** The destination takes in the oldest frames that a bulk channel has under way; how many they were. */
+  credit(index: number, mostFrames = Number.POSITIVE_INFINITY): number {
+    const at = index % this.bulk.length;
+    const line = this.bulk[at]!;
+    const from = this.credited[at]!;
+    const frames = line.sent.slice(from, from + mostFrames);
+    for (const { bytes } of frames) line.say(FRAME_TYPES.CREDIT, bytes);
+    this.credited[at] = from + frames.length;
+    return frames.length;
+  }
+
+  creditAll(): void {
+    this.bulk.forEach((_, index) => this.credit(index));
+  }
+
+  /** A byte that was never sent, on each bulk channel. */
+  overdraw(): void {
+    for (const line of this.bulk) line.say(FRAME_TYPES.CREDIT, 1);
+  }
+
+  /** How often each page has left, on whatever connection. */
+  sends(): Map<number, number> {
+    const sends = new Map<number, number>();
+    for (const { sent } of [this.urgent, ...this.bulk]) {
+      for (const page of sent.flatMap(({ pages }) => pages)) {
+        sends.set(page, (sends.get(page) ?? 0) + 1);
+      }
+    }
+    return sends;
+  }
+}
+
+test("stage three sends each dirty page once, answers at once and starves nobody, whatever the schedule", async () => {
+  await fc.assert(
+    fc.asyncProperty(world, async ({ channels, dirty, before, after }) => {
+      const set = PageBitmap.empty(PAGE_COUNT);
+      for (const page of dirty) set.add(page);
+      const stage = new StageThree(channels);
+      const play = async (steps: typeof after) => {
+        for (const it of steps) {
+          if (it.type === "request") {
+            stage.request(it.vcpus, dirty[it.page % dirty.length]!, it.touched);
+          } else if (it.type === "credit") {
+            stage.credit(it.channel, it.frames);
+          } else {
+            stage.prepull(
+              it.channel,
+              it.pages.filter((page) => set.has(page)),
+            );
+          }
+          await setImmediate();
+        }
+      };
+      await play(before);
+      stage.push(set);
+      await play(after);
+      // Each round lets a frame of each channel go at least, if only one channel is left with something to send.
+      let rounds = Math.ceil((dirty.length - stage.sends().size) / LEAST_FRAME_PAGES) + 1;
+      for (; stage.sends().size < dirty.length; rounds -= 1) {
+        assert.ok(rounds > 0, "pages are left although all that was sent has arrived");
+        stage.creditAll();
+        await setImmediate();
+      }
+      const sends = stage.sends();
       assert.deepEqual(
-        [...sends.keys()].sort((a, b) => a - b),
+        [...sends.keys()].sort((one, other) => one - other),
         [...set.pages()],
       );
       assert.ok([...sends.values()].every((count) => count === 1));
+      assert.ok(stage.tables.mostSendsOfOnePage() <= 1);
+      stage.creditAll();
+      await setImmediate();
+      assert.deepEqual(stage.failures, []);
+      // All is credited: there is nothing left that any window could count down from.
+      stage.overdraw();
+      assert.deepEqual(
+        stage.failures.map(({ code }) => code),
+        Array.from({ length: channels }, () => "FRAME_MALFORMED"),
+      );
     }),
+    // Making the schedule of a failure short would take minutes.
+    { numRuns: 60, interruptAfterTimeLimit: 20_000 },
   );
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { PageBitmap } from "../../../src/memory/bitmap.js";
 import { PURPOSE, type Purpose } from "../../../src/protocol/pages.js";
 import { Drain } from "../../../src/source/drain.js";
@@ -25,7 +25,7 @@ class Draining {
   private nowMs = 0;
   private credited = 0;
 
-  constructor() {
+  constructor(bytesPerSecond?: number) {
     const all = PageBitmap.empty(PAGE_COUNT);
     all.addAll();
     this.tables.planned.assign(all);
@@ -35,7 +35,7 @@ class Draining {
       flush: (purpose: Purpose) => this.flush(purpose),
     } as unknown as PageSender;
     const clock = { nowMs: () => this.nowMs };
-    const limit = new RateLimit(this.tables.handle.limiter, undefined, 1, clock);
+    const limit = new RateLimit(this.tables.handle.limiter, bytesPerSecond, 1, clock);
     this.drain = new Drain(this.tables, sender, limit, true, clock, 1);
   }
 
@@ -45,6 +45,17 @@ class Draining {
     const { bytes = 0 } = this.sent[this.credited] ?? {};
     this.credited += 1;
     assert.ok(this.drain.credit(bytes));
+    await setImmediate();
+  }
+
+  /** A millisecond passes for clock and timers, and the destination takes in all that has left. */
+  async pass(timers: TestContext["mock"]["timers"]): Promise<void> {
+    this.nowMs += 1;
+    timers.tick(1);
+    await setImmediate();
+    for (; this.underWay > 0; this.credited += 1) {
+      assert.ok(this.drain.credit(this.sent[this.credited]!.bytes));
+    }
     await setImmediate();
   }
 
@@ -110,4 +121,21 @@ test("neighbours that are more than a frame holds leave in several, and still be
   assert.ok(firstPush > 1, "the neighbours fitted into one frame");
   const leading = draining.sent.slice(before, before + firstPush).flatMap(({ pages }) => pages);
   assert.deepEqual(leading, [...many]);
+});
+
+test("a push keeps to the rate of stage three and uses all of it, however fast its pages arrive", async (context) => {
+  const { timers } = context.mock;
+  timers.enable({ apis: ["setTimeout"] });
+  const rate = 4_000_000;
+  const draining = new Draining(rate);
+  draining.drain.push();
+  const second = async () => {
+    const before = draining.sent.length;
+    for (let ms = 0; ms < 1000; ms += 1) await draining.pass(timers);
+    return draining.sent.slice(before).reduce((sum, { bytes }) => sum + bytes, 0);
+  };
+  for (let round = 0; round < 3; round += 1) {
+    const ratio = (await second()) / rate;
+    assert.ok(ratio > 0.97 && ratio < 1.03, `${ratio.toFixed(3)} of the rate`);
+  }
 });

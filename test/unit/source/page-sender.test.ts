@@ -36,6 +36,39 @@ test("prepulled pages count by their contents, and in all for the hits that the 
   assert.deepEqual(counted("prepulledPages", "zeroPages", "prepulledOfAnyKind"), [2, 3, 5]);
 });
 
+/** A page that was sent with its contents in stage one, and comes to its turn in stage three. */
+function sentBefore() {
+  const it = sending();
+  it.sender.add(1, false);
+  it.sender.flush(PURPOSE.PASS, 1);
+  const push = () => {
+    it.sender.add(1, true);
+    it.sender.flush(PURPOSE.PUSH, 0);
+    return it.counted("stageThreePages", "pushedPages", "unchangedPages");
+  };
+  return { ...it, push };
+}
+
+test("a page that is as it was sent is not sent again", () => {
+  const { push, tables } = sentBefore();
+  assert.deepEqual(push(), [0, 0, 1]);
+  assert.equal(tables.mostSendsOfOnePage(), 1);
+});
+
+test("a page that has changed since it was sent is sent again", () => {
+  const { push, ram, tables } = sentBefore();
+  new Uint8Array(ram.buffer)[2 * PAGE_BYTES - 1] = 8;
+  assert.deepEqual(push(), [1, 1, 0]);
+  assert.equal(tables.mostSendsOfOnePage(), 2);
+});
+
+test("a page that arrived torn is sent again although it is as it was sent", () => {
+  const { push, tables } = sentBefore();
+  tables.resend.claim(1);
+  assert.deepEqual(push(), [1, 1, 0]);
+  assert.equal(tables.mostSendsOfOnePage(), 2);
+});
+
 test("how often a page was sent is counted as far as there may be rounds", () => {
   const { sender, tables } = sending();
   for (let pass = 1; pass <= 1000; pass += 1) {
