@@ -28,6 +28,16 @@ interface Manners extends Pick<LinkProbe, "maxBandwidth" | "signal"> {
   end(): void;
 }
 
+const MOST_CHANNELS_UNASKED = 4;
+
+/**
+ * Bulk channels of a migration that does not say how many. Each keeps about one core busy on each side; the guest wants the
+ * others.
+ */
+export function defaultChannels(cores: number): number {
+  return Math.max(1, Math.min(MOST_CHANNELS_UNASKED, Math.floor(cores / 2)));
+}
+
 /** The guests that are leaving this host. */
 export class Departures {
   private readonly outgoing = new Map<string, Outgoing>();

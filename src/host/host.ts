@@ -14,7 +14,7 @@ import { allocate, assertMemory } from "./allocate.js";
 import { Arrivals } from "./arrivals.js";
 import { HostContext } from "./context.js";
 import { freeMemorySoon } from "./free-memory.js";
-import { Departures } from "./departures.js";
+import { defaultChannels, Departures } from "./departures.js";
 import { estimateFor } from "./estimates.js";
 import type { EstimateEvent, GuestDigest, HostState, Told } from "./events.js";
 import { Journal } from "./journal.js";
@@ -72,8 +72,7 @@ export class Host implements HostService, AsyncDisposable {
     askMs: number,
   ) {
     this.arrivals = new Arrivals(context);
-    // A channel keeps about one core busy on each side; the guest wants the others.
-    const channels = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
+    const channels = defaultChannels(availableParallelism());
     this.departures = new Departures(context, askMs, channels);
     this.readiness = new Readiness(channels);
     context.onSettled = () => {

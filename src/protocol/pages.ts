@@ -279,7 +279,6 @@ export function decodeWords(
   most = least,
 ): readonly number[] {
   checkWords(frame, { flags, bodyBytes: body.byteLength }, least, most);
-  const count = body.byteLength / 4;
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   const words: number[] = [];
   for (let at = 0; at < body.byteLength; at += 4) words.push(view.getUint32(at, true));
