@@ -1,21 +1,23 @@
 import { bareThreads } from "./bare-threads.js";
-import { type ClockGaps, clockGaps } from "./clock-gaps.js";
+import { faults, faultsOverLinks } from "./faults.js";
 import type { Bench, Figures } from "./figures.js";
-import { rawPing } from "./raw-ping.js";
-import { pumpSpan, rawPump } from "./raw-pump.js";
-import { migrateOnce, type Plan, type Run } from "./run.js";
+import { rate } from "./rate.js";
+import { rawPump } from "./raw-pump.js";
+import { migrateOnce, type Plan, repeat, type Run } from "./run.js";
 
 const GIB = 2 ** 30;
 /** Threads of a host in a migration with one channel and one vCPU, besides its main thread. */
 const WORKERS = 3;
-/** Names of percentiles, as reports have them. */
-const PERCENTILES = { p50: 50, p90: 90, p99: 99, max: 100 } as const;
+/** Guests whose memory is zero, so that the destination needs none for it: their size cannot be taken off. */
+const ALL_ZERO = ["content=zero", "content=written-zero"];
 
-/** The page path: throughput beside the raw pump of the same run, faults, and downtime in its parts. */
+/** The page path: throughput beside the raw pump of the same run, limits, faults, and downtime in its parts. */
 export const DATA_PLANE: Bench = {
   throughput,
   sizes: otherSizes,
+  rate,
   faults,
+  links: faultsOverLinks,
   downtime,
   guest: guestBesideStageOne,
 };
@@ -45,8 +47,8 @@ async function throughput(figures: Figures, runs: number): Promise<void> {
     byWindow.push(await rawPump(GIB, { byWindow: true }));
     checkingByWindow.push(await rawPump(GIB, { checks: true, byWindow: true }));
     bare.push((await bareThreads(WORKERS)).peakBytes);
-    all.push(await migrateOnce(idle("1GiB")));
-    const request = { tuning: { checksums: false } };
+    all.push(await migrateOnce({ ...idle("1GiB"), request: { channels: 1 } }));
+    const request = { channels: 1, tuning: { checksums: false } };
     unverified.push(await migrateOnce({ ...idle("1GiB"), request }));
   }
   for (const [name, rates] of [
@@ -91,12 +93,7 @@ async function throughput(figures: Figures, runs: number): Promise<void> {
         all.map((run) => run[side].threadSeconds.get(thread) ?? Number.NaN),
       );
     }
-    figures.add(
-      row,
-      `${side} memory beyond guest`,
-      "MiB",
-      all.map((run) => beyondGuest(run[side].peakBytes, GIB)),
-    );
+    addMemory(figures, row, side, all);
     figures.add(
       row,
       `${side}, Node.js's own file`,
@@ -106,9 +103,20 @@ async function throughput(figures: Figures, runs: number): Promise<void> {
   }
 }
 
+function addMemory(
+  figures: Figures,
+  row: string,
+  side: "source" | "dest",
+  runs: readonly Run[],
+): void {
+  const beyond = runs.map((run) => mebi(run[side].peakBytes - run.report.memoryBytes));
+  figures.add(row, `${side} memory beyond guest`, "MiB", beyond);
+}
+
 async function otherSizes(figures: Figures, runs: number): Promise<void> {
   const rows: readonly (readonly [row: string, plan: Plan])[] = [
-    ["1GiB zero", idle("1GiB", "--set", "content=zero")],
+    ["1GiB never written", idle("1GiB", "--set", "content=zero")],
+    ["1GiB zero, written", idle("1GiB", "--set", "content=written-zero")],
     ["4GiB non-zero", idle("4GiB")],
     ["1GiB, 2 channels", { ...idle("1GiB"), request: { channels: 2 } }],
     ["1GiB, 4 channels", { ...idle("1GiB"), request: { channels: 4 } }],
@@ -121,73 +129,8 @@ async function otherSizes(figures: Figures, runs: number): Promise<void> {
       "GB/s",
       all.map((run) => giga(guestBytesPerSecond(run))),
     );
-    // A guest that never wrote has not been given its memory, so its size cannot be taken off.
-    if (plan.guest.includes("content=zero")) continue;
-    figures.add(
-      row,
-      "most memory beyond guest",
-      "MiB",
-      all.map(({ source: ours, dest, report }) =>
-        beyondGuest(Math.max(ours.peakBytes, dest.peakBytes), report.memoryBytes),
-      ),
-    );
-  }
-}
-
-/** Many dirty pages and a guest that touches them: what a fault costs, beside ever slower pushes. */
-async function faults(figures: Figures, runs: number): Promise<void> {
-  await gaps(figures, runs);
-  await pings(figures, runs);
-  const guest = [
-    ...["--guest", "random-writer", "--memory", "512MiB"],
-    ...["--set", "working-set=256MiB", "--set", "rate=20000pages/s"],
-  ];
-  const rows: readonly (readonly [row: string, pushed: number | undefined])[] = [
-    ["fault, push at 20 Mbit/s", 20e6 / 8],
-    ["fault, push at full speed", undefined],
-    ["fault, push at 1 Gbit/s", 1e9 / 8],
-    ["fault, push at 100 Mbit/s", 100e6 / 8],
-  ];
-  for (const [row, maxPostcopyBandwidth] of rows) {
-    const plan = { guest, request: { maxPostcopyBandwidth }, warmUpMs: 1000 };
-    const all = await repeat(runs, () => migrateOnce(plan));
-    const latency = all.map(({ report }) => report.faults?.latencyUs);
-    for (const name of keysOf(PERCENTILES)) {
-      figures.add(
-        row,
-        name,
-        "µs",
-        latency.map((it) => it?.[name] ?? Number.NaN),
-      );
-    }
-    figures.add(
-      row,
-      "faults",
-      "count",
-      all.map(({ report }) => report.faults?.count ?? Number.NaN),
-    );
-  }
-}
-
-/** How long, and how often, the machine itself stands still while threads are at work on every core. */
-async function gaps(figures: Figures, runs: number): Promise<void> {
-  const row = "threads that read the clock";
-  const all = await repeat(runs, clockGaps);
-  const add = (metric: string, unit: string, of: (run: ClockGaps) => number) => {
-    figures.add(row, metric, unit, all.map(of));
-  };
-  add("gaps of 0.3 ms or more", "1/s", ({ perSecond }) => perSecond);
-  add("longest gap", "ms", ({ longestMs }) => longestMs);
-  add("time lost in gaps", "%", ({ lostPercent }) => lostPercent);
-}
-
-/** What the machine needs for as much as a fault is made of, beside a pump at full speed. */
-async function pings(figures: Figures, runs: number): Promise<void> {
-  const row = "bare ping, pump at full speed";
-  const all = await repeat(runs, () => rawPing(() => pumpSpan(GIB, { checks: true })));
-  for (const name of keysOf(PERCENTILES)) {
-    const values = all.map((us) => us.percentile(PERCENTILES[name]));
-    figures.add(row, name, "µs", values);
+    if (plan.guest.some((word) => ALL_ZERO.includes(word))) continue;
+    for (const side of ["source", "dest"] as const) addMemory(figures, row, side, all);
   }
 }
 
@@ -319,18 +262,4 @@ function giga(value: number): number {
 
 function mebi(bytes: number): number {
   return bytes / 2 ** 20;
-}
-
-function beyondGuest(peakBytes: number, ramBytes: number): number {
-  return mebi(peakBytes - ramBytes);
-}
-
-function keysOf<Key extends string>(record: Readonly<Record<Key, unknown>>): readonly Key[] {
-  return Object.keys(record) as Key[];
-}
-
-async function repeat<Result>(runs: number, work: () => Promise<Result>): Promise<Result[]> {
-  const all: Result[] = [];
-  for (let run = 0; run < runs; run += 1) all.push(await work());
-  return all;
 }

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { backMemory } from "./back-memory.js";
 import { spawnNode } from "./children.js";
+import type { Link } from "./link.js";
 import { type Memory, memoryOf } from "./process-memory.js";
 import type { HostEvent } from "../../src/host/events.js";
 import type { MigrateRequest } from "../../src/host/service.js";
@@ -44,20 +45,25 @@ export interface Plan {
   readonly warmUpMs?: number;
   /** How long nothing happens right before it moves. */
   readonly quietMs?: number;
+  /** Opens what lies between the hosts, where that is not loopback itself. */
+  readonly link?: (address: string) => Promise<Link>;
 }
 
-/** Boots a guest in one real process, migrates it to another, and ends both. */
+/** Boots a guest in one real process, migrates it to another, and ends both. Throws where the guest did not get there. */
 export async function migrateOnce({
   guest,
   request = {},
   warmUpMs = 0,
   quietMs = 0,
+  link,
 }: Plan): Promise<Run> {
   const state = mkdtempSync(join(tmpdir(), "tristage-bench-"));
   const dest = start(["dest", "--listen", "127.0.0.1:0", "--state-dir", join(state, "dest")]);
   const source = start(["source", "--state-dir", join(state, "source"), ...guest]);
+  let opened: Link | undefined;
   try {
     const { address } = await dest.until("listening");
+    opened = await link?.(address ?? "");
     const { control } = await source.until("listening");
     await source.until("guest");
     await delay(warmUpMs);
@@ -65,8 +71,12 @@ export async function migrateOnce({
     await delay(quietMs);
     const coresBefore = coreTicks();
     const before = [cpuOf(source.pid), cpuOf(dest.pid)] as const;
-    await post(`http://${control}/migrations`, { ...request, to: address ?? "" });
+    await post(`http://${control}/migrations`, {
+      ...request,
+      to: opened?.address ?? address ?? "",
+    });
     const report = await source.until("report");
+    assertCompleted(report);
     const cores = coreTicks();
     const ticks = cores.all - coresBefore.all;
     const stolenPercent = ((cores.stolen - coresBefore.stolen) / ticks) * 100;
@@ -78,8 +88,23 @@ export async function migrateOnce({
     };
   } finally {
     await Promise.all([source.stop(), dest.stop()]);
+    opened?.close();
     rmSync(state, { recursive: true, force: true });
   }
+}
+
+/** The results of `runs` runs, one after the other. */
+export async function repeat<Result>(runs: number, work: () => Promise<Result>): Promise<Result[]> {
+  const all: Result[] = [];
+  for (let run = 0; run < runs; run += 1) all.push(await work());
+  return all;
+}
+
+/** The times of a migration that did not come to its end are no figures. */
+function assertCompleted({ outcome, failure, guest, destination }: Report): void {
+  if (outcome === "completed") return;
+  const why = failure?.text ?? "no reason was given";
+  throw new Error(`the migration of ${guest} to ${destination} ended as ${outcome}: ${why}`);
 }
 
 function ramBytesOf(guest: readonly string[]): number {

@@ -6,8 +6,8 @@ import type { EstimateEvent } from "../../src/host/events.js";
 import type { EstimateRequest, MigrateRequest } from "../../src/host/service.js";
 import type { Report } from "../../src/protocol/report.js";
 import { backMemory } from "../bench/back-memory.js";
+import { type Link, openLink } from "../bench/link.js";
 import { type HostProcess, start } from "../bench/run.js";
-import { type DelayedLink, openDelayedLink } from "./delayed-link.js";
 import { BANDWIDTH, type Point, type Way } from "./plan.js";
 import type { PointResult, RunResult, WayResult } from "./results.js";
 import { recoveryMs } from "./statistics.js";
@@ -118,7 +118,7 @@ function binsOf({ throughput, times }: Report): WayResult["bins"] {
 /** Two hosts between which one guest goes back and forth, each time as a migration of its own. */
 class Pair {
   /** To each host, where loopback itself is not the link. */
-  private readonly links = new Map<HostProcess, DelayedLink>();
+  private readonly links = new Map<HostProcess, Link>();
 
   private constructor(
     private readonly folder: string,
@@ -160,7 +160,7 @@ class Pair {
   private async lengthen(roundTripMs: number): Promise<void> {
     for (const host of [this.here, this.there]) {
       const { address } = await host.until("listening");
-      this.links.set(host, await openDelayedLink(address ?? "", roundTripMs));
+      this.links.set(host, await openLink(address ?? "", { roundTripMs }));
     }
   }
 

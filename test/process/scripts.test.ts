@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
+import { migrateOnce } from "../../scripts/bench/run.js";
 import { inRepository } from "../repository.js";
 
 function startDemo(...options: readonly string[]) {
@@ -43,4 +44,13 @@ test("the demo ends both hosts when Ctrl-C ends it", async () => {
   }
   assert.equal(await ended, 130);
   assert.deepEqual(pids.filter(isAlive), []);
+});
+
+test("a benchmark takes no figures from a migration that failed", async () => {
+  const nowhere = { address: "127.0.0.1:1", close: () => undefined };
+  const run = migrateOnce({
+    guest: ["--guest", "idle", "--memory", "1MiB"],
+    link: () => Promise.resolve(nowhere),
+  });
+  await assert.rejects(run, /^Error: the migration of idle to 127\.0\.0\.1:1 ended as failed: ./);
 });

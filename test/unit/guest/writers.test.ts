@@ -5,7 +5,11 @@ import { hotCold } from "../../../src/guest/programs/hot-cold.js";
 import { idle } from "../../../src/guest/programs/idle.js";
 import { randomWriter } from "../../../src/guest/programs/random-writer.js";
 import { sequentialWriter } from "../../../src/guest/programs/sequential-writer.js";
+import { EpochMember } from "../../../src/memory/epoch.js";
 import { PAGE_BYTES } from "../../../src/memory/geometry.js";
+import { GuestRam } from "../../../src/memory/ram.js";
+import { TrackedMemory } from "../../../src/memory/tracked-memory.js";
+import { NEVER } from "../../../src/memory/words.js";
 import { BootedGuest } from "./booted-guest.js";
 
 /** Indexes of the pages that differ between two images of memory. */
@@ -78,6 +82,26 @@ test("idle fills the share of memory that it is told to, and then touches nothin
   assert.equal(changedPages(zero, guest.bytes).at(-1), 63);
   assert.deepEqual(pagesWrittenBy(guest, 10_000), []);
   assert.deepEqual(new BootedGuest(idle, { options: { content: "zero" } }).bytes, zero);
+});
+
+test("idle leaves memory of zeros never written, or written, as it is told to", () => {
+  const stamped = (content: string) => {
+    const ram = GuestRam.allocate(2 ** 20, 1);
+    const epoch = new EpochMember(ram.words, 0);
+    epoch.rejoin();
+    const never = () => {
+      throw new Error("nothing is missing here");
+    };
+    const waits = { awaitPage: never, foundPage: never, futexWait: never };
+    idle.boot(new TrackedMemory(ram, epoch, waits), { content, fill: "25%" }, 1);
+    assert.ok(new Uint8Array(ram.buffer).every((byte) => byte === 0));
+    return [...ram.stamps].flatMap((stamp, page) => (stamp === NEVER ? [] : [page]));
+  };
+  assert.deepEqual(stamped("zero"), []);
+  assert.deepEqual(
+    stamped("written-zero"),
+    Array.from({ length: 64 }, (_, page) => page),
+  );
 });
 
 /** How often each page is written, most first, and which ones the most written are. */
