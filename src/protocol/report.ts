@@ -59,7 +59,7 @@ export const latencySchema = z.strictObject({ p50: ms, p90: ms, p99: ms, max: ms
 /** Guest operations per second; null where the phase was never entered or could not be observed. */
 const rate = z.number().min(0).nullable();
 
-/** A guest-throughput bin of 10 ms, or more where the machine was busy: when it began, in milliseconds since the pause, and operations per second in it. */
+/** A guest-throughput bin of 10 ms, longer where the machine was busy and shorter where the guest stopped or went on in it: when it began, in milliseconds since the pause, and operations per second in it. */
 const bin = z.tuple([z.number(), z.number()]);
 
 /** One pass over memory before the guest runs at the destination. */
