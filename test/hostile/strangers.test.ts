@@ -32,7 +32,13 @@ async function approach(act: Approach): Promise<void> {
 
 function header(fields: Partial<Parameters<typeof writeHeader>[1]>): Uint8Array {
   const bytes = new Uint8Array(16);
-  writeHeader(new DataView(bytes.buffer), { type: MESSAGES.hello.id, flags: 0, sequence: 0, bodyBytes: 0, ...fields });
+  writeHeader(new DataView(bytes.buffer), {
+    type: MESSAGES.hello.id,
+    flags: 0,
+    sequence: 0,
+    bodyBytes: 0,
+    ...fields,
+  });
   return bytes;
 }
 

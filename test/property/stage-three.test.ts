@@ -29,6 +29,7 @@ import { PrepullWindow } from "../../src/source/prepull-window.js";
 import { RateLimit } from "../../src/source/rate-limit.js";
 import { completeTuning } from "../../src/source/tuning.js";
 import type { Attached } from "../../src/transport/attach.js";
+import { WordFrames } from "../../src/transport/word-frames.js";
 import "../seed.js";
 
 const PAGE_COUNT = 512;
@@ -98,6 +99,7 @@ interface SentFrame {
 /** A connection whose other end is the test's: takes in what the source sends at once, and speaks when told to. */
 class Line extends Duplex {
   readonly sent: SentFrame[] = [];
+  private readonly frames = new WordFrames();
   private readonly decoder = new FrameDecoder(MAX_PAGES_FRAME_BYTES);
   private sequence = 0;
 
@@ -110,11 +112,13 @@ class Line extends Duplex {
   get attached(): Attached {
     // All that a channel asks of its socket is what every stream has.
     const socket = this as unknown as net.Socket;
-    return { channel: this.name, socket, decoder: new FrameDecoder(1024) };
+    return { channel: this.name, socket, frames: this.frames };
   }
 
   say(type: number, ...words: readonly number[]): void {
-    this.emit("data", Buffer.from(encodeWords(type, this.sequence, words)));
+    const bytes = encodeWords(type, this.sequence, words);
+    this.frames.next().set(bytes);
+    this.frames.filled(bytes.byteLength);
     this.sequence += 1;
   }
 

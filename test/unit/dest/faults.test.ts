@@ -75,7 +75,8 @@ test(
       while (words("AWAITED").some((awaited) => awaited !== MISSING + 1)) await setImmediate();
       const arrival = new Arrival(ram, tables, SILENT, null);
       const frame = {
-        ...{ purpose: PURPOSE.PULL, pass: 0, checksums: new Int32Array(0), frameBytes: 28 },
+        ...{ purpose: PURPOSE.PULL, pass: 0, checksummed: 0, frameBytes: 28 },
+        checksums: new Int32Array(0),
         runs: [{ firstPage: MISSING, pageCount: 1, kind: RUN_KIND.ZERO }],
       };
       arrival.place(frame);
