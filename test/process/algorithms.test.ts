@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, afterEach, before, test } from "node:test";
 import type { MigrateRequest } from "../../src/host/service.js";
 import type { Report } from "../../src/protocol/report.js";
 import { Daemon } from "./daemon.js";
@@ -8,17 +8,9 @@ import { assertUnmoved } from "./same-guest.js";
 
 /** Slow enough that the guest gets to write while it moves, fast enough for a test. */
 const SLOW = { maxBandwidth: 16 * 2 ** 20 };
-const MEMORY = ["--memory", "8MiB"];
+const MEMORY = ["--memory", "4MiB"];
 
-/** Built-in guests at a steady pace: what they have done is soon done again, to compare. */
-const PACED = [
-  "idle",
-  "random-writer rate=3000/s working-set=100%",
-  "sequential-writer rate=100000/s",
-  "hot-cold rate=60000/s write-ratio=0.5",
-  "kv mix=A rate=20000ops/s",
-];
-
+/** Where guests go to; each ends there with its test. */
 let b: Daemon;
 let c: Daemon;
 before(async () => {
@@ -26,6 +18,10 @@ before(async () => {
 });
 after(async () => {
   await Promise.all([b, c].map((host) => host[Symbol.asyncDispose]()));
+});
+
+afterEach(async () => {
+  await Promise.all([b, c].map((host) => host.clear()));
 });
 
 type Request = Omit<MigrateRequest, "to">;
@@ -38,42 +34,6 @@ async function move(from: Daemon, to: Daemon, request: Request): Promise<Report>
   await to.report(migrationId);
   assert.equal(report.verified.mismatches, 0);
   return report;
-}
-
-for (const vcpus of [1, 2]) {
-  const plural = vcpus === 1 ? "one vCPU" : "two vCPUs";
-  // A guest that writes nothing is the same with more vCPUs, and every chain takes its time.
-  for (const guest of vcpus === 1 ? PACED : PACED.slice(1)) {
-    test(`${guest} on ${plural} is the guest that never moved, by every algorithm in turn`, async () => {
-      const words = [...MEMORY, "--vcpus", String(vcpus), "--listen", "127.0.0.1:0"];
-      await using a = await Daemon.source(guest, ...words);
-      const preCopy = await move(a, b, { ...SLOW, algorithm: "pre-copy" });
-      assert.equal(preCopy.algorithm, "pre-copy");
-      const first = await assertUnmoved(b);
-      const postCopy = await move(b, c, { ...SLOW, algorithm: "post-copy" });
-      assert.equal(postCopy.algorithm, "post-copy");
-      const second = await assertUnmoved(c, first.operations);
-      const auto = await move(c, b, { ...SLOW, algorithm: "auto" });
-      assert.equal(auto.algorithm, auto.choice?.algorithm);
-      const third = await assertUnmoved(b, second.operations);
-      const stopAndCopy = await move(b, a, { ...SLOW, algorithm: "stop-and-copy" });
-      assert.equal(stopAndCopy.algorithm, "stop-and-copy");
-      await assertUnmoved(a, third.operations);
-    });
-  }
-
-  for (const algorithm of ["pre-copy", "post-copy"] as const) {
-    test(`memtester at full speed on ${plural} is the guest that never moved, by ${algorithm}`, async () => {
-      const words = [...MEMORY, "--vcpus", String(vcpus)];
-      await using a = await Daemon.source("memtester share=25%", ...words);
-      await using dest = await Daemon.dest();
-      const { operations } = await a.guest();
-      await dest.phase("observing", await a.migrate(dest, { ...SLOW, algorithm }));
-      await dest.pause();
-      const digest = await assertUnmoved(dest);
-      assert.ok(digest.operations.reduce((sum, count) => sum + count, 0) > operations);
-    });
-  }
 }
 
 /** Writes all of its memory over and over, far faster than `SLOW` can carry it. */
@@ -89,7 +49,7 @@ test("pre-copy stops a guest that it cannot catch, sends the rest, and tells eac
   const stopped = report.rounds.map((round) => round.stopped);
   assert.deepEqual(stopped, [...stopped.slice(1).fill(false), true], "one pass, the last");
   const last = report.rounds.at(-1)!;
-  assert.ok(last.pagesSent > 900, "half of its memory was dirty");
+  assert.ok(last.pagesSent > 450, "half of its memory was dirty");
   assert.equal(last.dirtyPagesAfter, 0);
   assert.ok(report.rounds[0]!.pagesSkipped > 0, "it sent pages that were dirty again already");
   const sent = report.rounds.reduce((sum, { pagesSent }) => sum + pagesSent, 0);
@@ -116,7 +76,7 @@ test("pre-copy makes no more rounds than it may", async () => {
 
 test("pre-copy stops as soon as the rest fits into --downtime-limit", async () => {
   await using a = await Daemon.source("random-writer rate=3000/s", ...MEMORY);
-  // All of its memory takes half a second.
+  // All of its memory takes a quarter of a second.
   const report = await move(a, b, { ...SLOW, algorithm: "pre-copy", downtimeLimitMs: 2000 });
   assert.equal(report.stopReason, "downtime-limit");
   assert.equal(report.rounds.length, 2);
@@ -250,7 +210,7 @@ test("auto is pre-copy for a guest that rests, and three-stage for one that writ
   const fast = await move(hot, c, request);
   assert.deepEqual([fast.algorithm, fast.stopReason], ["three-stage", "not-converging"]);
   assert.match(fast.choice?.why ?? "", /more than the 35 ms .* too fast, \d+ pages\/s/);
-  assert.ok(fast.pages.dirty > 900);
+  assert.ok(fast.pages.dirty > 450);
   await assertUnmoved(c);
 });
 
