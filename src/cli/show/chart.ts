@@ -62,11 +62,13 @@ export function averages(
   const columnMs = (endMs - startMs) / count;
   const sums = new Float64Array(count);
   const observedMs = new Float64Array(count);
-  for (const [binMs, rate] of bins) {
+  for (const [at, [binMs, rate]] of bins.entries()) {
+    // Those beside the pause are shorter.
+    const binEndMs = Math.min(binMs + BIN_MS, bins[at + 1]?.[0] ?? Infinity);
     const firstColumn = Math.max(0, Math.floor((binMs - startMs) / columnMs));
     for (let column = firstColumn; column < count; column += 1) {
       const from = startMs + column * columnMs;
-      const overlapMs = Math.min(binMs + BIN_MS, from + columnMs) - Math.max(binMs, from);
+      const overlapMs = Math.min(binEndMs, from + columnMs) - Math.max(binMs, from);
       if (overlapMs <= 0) break;
       sums[column]! += rate * overlapMs;
       observedMs[column]! += overlapMs;

@@ -50,6 +50,12 @@ test("averages weigh each bin by the time that it shares with a column", () => {
     [30, 400],
   ];
   assert.deepEqual(averages(bins, span, 2), [150, 350]);
+  const withPause: typeof bins = [
+    [0, 100],
+    [4, 0],
+    [10, 300],
+  ];
+  assert.deepEqual(averages(withPause, { startMs: 0, endMs: 20 }, 2), [40, 300]);
   assert.deepEqual(averages(bins, span, 8), [100, 100, 200, 200, 300, 300, 400, 400]);
   assert.deepEqual(averages(bins, span, 1), [250]);
 });
