@@ -197,6 +197,7 @@ export class AtomicPageBitmap {
       if (theirs === 0) continue;
       const kept = except === undefined ? 0 : Atomics.load(except.words, at);
       const found = theirs & Atomics.load(this.words, at) & ~kept;
+      if (found === 0) continue;
       for (const bit of bits(found)) taken.push(at * 32 + bit);
       other.words[at] = theirs & ~found;
     }
