@@ -104,7 +104,7 @@ test("a host gives up a peer that answers pings and does nothing else", TOGETHER
       control.say("prepared", {});
       const { generation } = await control.hear("switchover", "switchover");
       control.say("running", { generation, receivedMs: 0, firstOperationMs: 0 });
-      control.say("complete", BODIES.complete);
+      control.say("complete", { ...BODIES.complete, prepullHits: 0 });
       const report = await host.report(migrationId);
       stop();
       assert.equal(report.outcome, "completed");
