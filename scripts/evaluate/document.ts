@@ -50,7 +50,7 @@ function introduction({ bandwidth, points, measurements }: Evaluation) {
     `The link is loopback, page data held to ${formatRate(bandwidth)} by \`--max-bandwidth\`. ` +
       "Both hosts are real processes, and the guest goes back and forth between them, each time by the next " +
       "algorithm, so that all of them see the same machine; their order changes from run to run, so that each goes both " +
-      "ways and comes after others. Cells have the median of the runs and, in " +
+      `ways and comes after others${withFixedOrder(points)}. Cells have the median of the runs and, in ` +
       "parentheses, the least and the most. The _ratio_ is the average rate at which the guest writes to " +
       "pages over the bandwidth, as the guest is told to write; `kv` is told operations instead, at a pace at which " +
       "`estimate` finds the ratio in its name. `estimate` counts how many different pages are written in 0.64 s, so the " +
@@ -61,6 +61,17 @@ function introduction({ bandwidth, points, measurements }: Evaluation) {
       "of the runs: `few-pages` where little was left, `grew` where a pass sent more than the one before, `max-rounds` and " +
       "`sent-3x` where enough was tried.",
   ];
+}
+
+/** Older results are told by what they lack. They had one order, and gaps and recoveries took no account of the pause itself. */
+function withFixedOrder(points: readonly PointResult[]): string {
+  const isOld = ({ ways }: PointResult) =>
+    ways.every(({ runs }) => runs.every(({ dirtyPages }) => dirtyPages === undefined));
+  const old = PARTS.filter((part) => {
+    const ofPart = points.filter((point) => point.part === part);
+    return ofPart.length > 0 && ofPart.every(isOld);
+  });
+  return old.length === 0 ? "" : ` (not yet in: ${old.join(", ")})`;
 }
 
 /** Where runs failed, some ways have fewer. */

@@ -16,7 +16,7 @@ export interface Prediction {
 
 /** A page on the wire: its bytes, its checksum, and its part of the frame's tables. */
 const WIRE_BYTES = PAGE_BYTES + 12;
-/** Stopping and starting vCPUs, measured where two cores have all to do: README.md, Measured. */
+/** Stopping and starting vCPUs, measured where two cores have all to do: docs/PERFORMANCE.md. */
 const HANDOVER_MS = 1.4;
 /** Finding out what is dirty, and telling it. */
 const HANDOVER_MS_PER_PAGE = 5e-6;
