@@ -1,10 +1,10 @@
+import { PAGE_BYTES } from "../../src/memory/geometry.js";
 import type { Figures } from "./figures.js";
 import { relay } from "./link.js";
 import { migrateOnce, type Plan, repeat } from "./run.js";
 
 /** How long a guest takes to cross at its limit. */
 const CROSSING_SECONDS = 4;
-const PAGE_BYTES = 4096;
 const SECOND_MS = 1000;
 
 /** Bytes that crossed in one moment. */

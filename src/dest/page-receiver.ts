@@ -67,6 +67,7 @@ export class PageReceiver implements InPlaceSink {
   private atHeader = true;
   /** Of the frame under way, once they are known. */
   private header: FrameHeader | undefined;
+  private head: PagesHead | undefined;
   private frame: IncomingFrame | undefined;
 
   constructor(
@@ -135,13 +136,13 @@ export class PageReceiver implements InPlaceSink {
   };
 
   private readonly takeHead = (): void => {
-    const { tableBytes } = this.headOfFrame();
-    this.expect([this.table.subarray(0, tableBytes)], this.takeTable);
+    this.head = readPagesHead(this.headPieces[0]!, this.header!.bodyBytes);
+    this.expect([this.table.subarray(0, this.head.tableBytes)], this.takeTable);
   };
 
   private readonly takeTable = (): void => {
-    const head = this.headOfFrame();
-    const { flags = 0, bodyBytes = 0 } = this.header ?? {};
+    const head = this.head!;
+    const { flags, bodyBytes } = this.header!;
     readChecksums(this.table, head, this.checksums);
     const frame: IncomingFrame = {
       purpose: flags as Purpose,
@@ -159,8 +160,4 @@ export class PageReceiver implements InPlaceSink {
     this.handler.accept(this.frame!);
     this.expectHeader();
   };
-
-  private headOfFrame(): PagesHead {
-    return readPagesHead(this.headPieces[0]!, this.header?.bodyBytes ?? 0);
-  }
 }

@@ -81,22 +81,18 @@ export interface PagesHead {
 export class PageTable {
   dataPages = 0;
   unchangedPages = 0;
-  private count = 0;
+  runCount = 0;
   private readonly runs = new Uint32Array(MAX_RUNS * 3);
   private readonly checksums = new Int32Array(MAX_DATA_PAGES * 2);
 
   reset(): void {
     this.dataPages = 0;
     this.unchangedPages = 0;
-    this.count = 0;
+    this.runCount = 0;
   }
 
   get isEmpty(): boolean {
-    return this.count === 0;
-  }
-
-  get runCount(): number {
-    return this.count;
+    return this.runCount === 0;
   }
 
   /** Whether one more page of any kind fits. */
@@ -117,7 +113,7 @@ export class PageTable {
       this.runs[last + 3] = page;
       this.runs[last + 4] = 1;
       this.runs[last + 5] = kind;
-      this.count += 1;
+      this.runCount += 1;
     }
     if (kind === RUN_KIND.ZERO) return;
     const at = (this.dataPages + this.unchangedPages) * 2;

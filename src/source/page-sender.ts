@@ -42,7 +42,7 @@ export class PageSender {
   private zeroPages = 0;
   private waitingBytes = 0;
   private wake: (() => void) | undefined;
-  private readonly memory: Uint8Array;
+  private readonly memory: Buffer;
   /** A small frame in one piece, again and again. */
   private readonly copy = new Uint8Array(MOST_COPIED_BYTES);
   private readonly copyView = new DataView(this.copy.buffer);
@@ -57,7 +57,7 @@ export class PageSender {
     private readonly checksums: boolean,
   ) {
     this.kernel = createPageKernel(ram.handle.memory);
-    this.memory = new Uint8Array(ram.buffer);
+    this.memory = Buffer.from(ram.buffer);
     this.fd = descriptorOf(socket);
   }
 
@@ -138,15 +138,12 @@ export class PageSender {
 
   /** A page that a guest waits for: nothing is left behind for it but the page. */
   private writeCopy(frameBytes: number, purpose: Purpose, pass: number): void {
-    const { table, socket, copy, memory, fd } = this;
+    const { table, socket, copy, fd } = this;
     table.writeTo(this.copyView, purpose, pass, this.nextSequence());
     let at = table.frontBytes;
-    for (let run = 0; run < table.runCount; run += 1) {
-      if (table.kindOf(run) !== RUN_KIND.DATA) continue;
-      const start = table.firstPageOf(run) * PAGE_BYTES;
-      const end = start + table.pageCountOf(run) * PAGE_BYTES;
-      copy.set(memory.subarray(start, end), at);
-      at += end - start;
+    for (const contents of this.contents()) {
+      copy.set(contents, at);
+      at += contents.byteLength;
     }
     // Nothing may overtake what waits in the socket; and the number of one that is closed may be another's by now.
     const isFree = socket.writableLength === 0 && !socket.destroyed;
@@ -161,22 +158,29 @@ export class PageSender {
     });
   }
 
-  /** Straight from guest memory: views of it, in order. */
   private writeInPlace(frameBytes: number, front: Uint8Array): void {
-    const { table, socket, ram } = this;
+    const { socket } = this;
     this.waitingBytes += frameBytes;
     socket.cork();
     socket.write(front);
-    for (let run = 0; run < table.runCount; run += 1) {
-      if (table.kindOf(run) !== RUN_KIND.DATA) continue;
-      const bytes = table.pageCountOf(run) * PAGE_BYTES;
-      socket.write(Buffer.from(ram.buffer, table.firstPageOf(run) * PAGE_BYTES, bytes));
-    }
+    for (const contents of this.contents()) socket.write(contents);
     socket.uncork();
     // An empty write ends behind the others, so its callback says that all of them have left.
     socket.write("", () => {
       this.left(frameBytes);
     });
+  }
+
+  /** Views of guest memory: the contents of the frame, in order. */
+  private contents(): readonly Uint8Array[] {
+    const { table, memory } = this;
+    const views: Uint8Array[] = [];
+    for (let run = 0; run < table.runCount; run += 1) {
+      if (table.kindOf(run) !== RUN_KIND.DATA) continue;
+      const start = table.firstPageOf(run) * PAGE_BYTES;
+      views.push(memory.subarray(start, start + table.pageCountOf(run) * PAGE_BYTES));
+    }
+    return views;
   }
 
   /** Ends a pass on this connection: nothing sent later overtakes what was sent before. */
