@@ -13,6 +13,7 @@ import type {
   ChannelSeat,
   PassCommand,
 } from "./channel-contract.js";
+import { CreditWindow } from "./credit-window.js";
 import { Drain } from "./drain.js";
 import { MigrationTables } from "./migration-tables.js";
 import { Neighbours } from "./neighbours.js";
@@ -42,6 +43,9 @@ export class Channel {
   /** The pass whose barrier the destination has still to pass, and since when. */
   private barrier: number | undefined;
   private barrierMs = 0;
+  /** Bytes per millisecond on each bulk channel, of the fastest pass; undefined before the first has ended. */
+  private passRate: number | undefined;
+  private passStart = { atMs: 0, bytes: 0 };
   private readonly own: net.Socket;
 
   constructor(
@@ -107,6 +111,7 @@ export class Channel {
     const { seat, ram, tables, sender, clock } = this;
     const limit = new RateLimit(seat.tables.limiter, seat.rates.pass, seat.bulkCount, clock);
     this.own.setTimeout(STALL_TIMEOUT_MS);
+    this.passStart = { atMs: clock.nowMs(), bytes: tables.counters.read("bulkBytes") };
     if (command.type === "round") await new Round(command, ram, tables, sender, limit).run();
     else await new Pass(command, ram, tables, sender, limit, seat.tuning, clock).run();
     this.barrier = command.pass;
@@ -152,7 +157,7 @@ export class Channel {
       drainLimit,
       seat.tuning.unchanged,
       clock,
-      seat.bulkCount,
+      new CreditWindow(seat.bulkCount, this.passRate),
     );
     return this.drain;
   }
@@ -210,6 +215,10 @@ export class Channel {
     if (pass !== this.barrier) throw malformed("barrier passed", "it answers no barrier of ours");
     this.barrier = undefined;
     this.own.setTimeout(0);
+    const { atMs, bytes } = this.passStart;
+    const sent = this.tables.counters.read("bulkBytes") - bytes;
+    const rate = sent / this.seat.bulkCount / Math.max(this.clock.nowMs() - atMs, 1);
+    this.passRate = Math.max(this.passRate ?? 0, rate);
     this.report({ type: "done" });
   }
 

@@ -6,15 +6,16 @@ const QUEUE_MS = 4;
  * …and behind no more than this on a fast link, over all channels. There it is the pages under way themselves that are waited for: they cannot be
  * asked for, and whoever touches one waits for all that left before it.
  */
-const QUEUE_BYTES = 1024 * 1024;
-/**
- * Before anything is known of the link, over all channels: 5 ms at 100 Mbit/s. The window is as wide as a faster link wants
- * after a few round trips.
- */
+const QUEUE_BYTES = 1536 * 1024;
+/** A window holds so many frames: one arrives, one is on its way, and one is made. */
+const WINDOW_FRAMES = 3;
+/** A window that is used may be this many times as large as the measured rate asks for. */
+const GROWTH = 2;
+/** Before anything is known of the link, over all channels: 5 ms at 100 Mbit/s. */
 const FIRST_LIMIT_BYTES = 64 * 1024;
-/** Over all channels. A window below a few pages would stop the link between credits. */
-const LEAST_LIMIT_BYTES = 32 * 1024;
-const MOST_LIMIT_BYTES = 4 * 1024 * 1024;
+/** Over all channels, but for a page on each: 10 ms at 10 Mbit/s. With less, the link would stand still between credits. */
+const LEAST_LIMIT_BYTES = 12 * 1024;
+const MOST_LIMIT_BYTES = 6 * 1024 * 1024;
 /** No delay of the path itself is taken to be longer than that. */
 const MOST_PATH_MS = 50;
 /** Opening the window has paid off where the rate rose by this factor. */
@@ -23,8 +24,10 @@ const PAYS_OFF = 1.5;
 const PATIENCE_GROWTH = 4;
 /** No frame is taken to be faster: clocks have a grain. */
 const LEAST_MS = 0.01;
-/** The link's rate is the best of this many samples of a full window: it forgets a good moment after that many. */
+/** The link's rate is the best of this many samples of a full window: it forgets a good moment after that many… */
 const RATE_SAMPLES = 16;
+/** …and not before so many of the shortest delays: where delays vary, good moments are rare, and a window that forgot them would fall, and the rate with it. */
+const RATE_DELAYS = 32;
 
 /** A frame under way. */
 interface Frame {
@@ -34,7 +37,7 @@ interface Frame {
   readonly creditedBefore: number;
   readonly creditedMs: number;
   readonly creditedSentMs: number;
-  /** It left a window behind it that was at least half full: a larger one would have been used. */
+  /** The window was at least half full when it had left: a larger one would have been used. */
   readonly wasFull: boolean;
 }
 
@@ -47,11 +50,11 @@ interface Trial {
 
 /**
  * How many bytes may be under way on a channel in stage three: what the link carries in its shortest
- * delay, and a few milliseconds or a mebibyte more. The window then keeps the link busy, and a requested page waits behind
+ * delay, and a few milliseconds or 1.5 MiB more. The window then keeps the link busy, and a requested page waits behind
  * little. (The idea of BBR, Cardwell et al., 2016: rate and delay are measured, and loss is not waited for.)
  *
- * What is measured can be no more than the window lets through. So a window that is used grows by what is credited,
- * up to double in a round trip, until frames take clearly longer than the shortest delay: then there is a queue.
+ * What is measured can be no more than the window lets through, and is less where delays vary. So a window that is used grows by what is credited, up
+ * to double in a round trip and to double of what the rate asks for, until frames take clearly longer than the shortest delay: then there is a queue.
  *
  * Pure: told what is sent and credited, and when.
  */
@@ -60,8 +63,9 @@ export class CreditWindow {
   private readonly leastBytes: number;
   private underWay = 0;
   private limit: number;
+  private frameLimit = PAGE_BYTES;
   private leastDelayMs = Number.POSITIVE_INFINITY;
-  private readonly rates: number[] = [];
+  private readonly rates: { readonly rate: number; readonly atMs: number }[] = [];
   /** How long frames took since the window has been as small as it gets, and how many are looked at before a trial. */
   private readonly floorDelaysMs: number[] = [];
   private patience = RATE_SAMPLES;
@@ -73,11 +77,15 @@ export class CreditWindow {
   private creditedMs = 0;
   private creditedSentMs = 0;
 
-  /** One of so many `channels` of a migration. */
-  constructor(channels: number) {
+  /**
+   * One of so many `channels` of a migration, which sent at `passRate`, in bytes per millisecond, before: a limit that came from somewhere
+   * else, or pages that are zero, make it too low, which the first credits mend.
+   */
+  constructor(channels: number, passRate = Number.POSITIVE_INFINITY) {
     this.queueBytes = QUEUE_BYTES / channels;
     this.leastBytes = Math.max(LEAST_LIMIT_BYTES / channels, PAGE_BYTES);
-    this.limit = Math.max(FIRST_LIMIT_BYTES / channels, PAGE_BYTES);
+    const firstBytes = Math.min(FIRST_LIMIT_BYTES / channels, passRate * QUEUE_MS);
+    this.limit = Math.max(firstBytes, this.leastBytes);
   }
 
   /** Bytes sent and not yet credited. */
@@ -89,9 +97,18 @@ export class CreditWindow {
     return this.limit;
   }
 
-  /** Whether another frame may leave. */
+  /**
+   * How large the next frame should be: a share of the window, and no more than half of what may be queued, or a long link would stand still
+   * between frames. Until the first credit it is a page: what a small frame takes on a link with nothing on it is the delay of the path, and what a
+   * large one takes on a slow link is not.
+   */
+  get frameBytes(): number {
+    return Math.max(PAGE_BYTES, Math.min(this.limit / WINDOW_FRAMES, this.frameLimit));
+  }
+
+  /** Whether a frame of that size may leave. */
   get isOpen(): boolean {
-    return this.underWay < this.limit;
+    return this.underWay === 0 || this.underWay + this.frameBytes <= this.limit;
   }
 
   sent(bytes: number, nowMs: number): void {
@@ -133,20 +150,20 @@ export class CreditWindow {
       (this.credited - frame.creditedBefore) / Math.max(sendingMs, creditingMs, LEAST_MS);
     this.creditedMs = nowMs;
     this.creditedSentMs = frame.sentMs;
-    if (frame.wasFull) {
-      this.rates.push(rate);
-      if (this.rates.length > RATE_SAMPLES) this.rates.shift();
-    }
-    const best = Math.max(rate, ...this.rates);
+    if (frame.wasFull) this.rates.push({ rate, atMs: nowMs });
+    const oldMs = nowMs - RATE_DELAYS * this.leastDelayMs;
+    while (this.rates.length > RATE_SAMPLES && this.rates[0]!.atMs < oldMs) this.rates.shift();
+    const best = this.rates.reduce((most, it) => Math.max(most, it.rate), rate);
     if (this.trial === undefined) this.lookAtFloor(delayMs, best);
     else this.judge(this.trial, best);
     const queueMs = Math.min(QUEUE_MS, this.queueBytes / best);
     const byRate = best * (this.leastDelayMs + queueMs);
     const hasQueue = delayMs > this.leastDelayMs * 1.5 + queueMs / 2;
-    const grown = hasQueue ? 0 : this.limit + frame.bytes;
+    const grown = hasQueue ? 0 : Math.min(this.limit + frame.bytes, byRate * GROWTH);
     // That little was sent says nothing against the window.
     const limit = Math.max(byRate, frame.wasFull ? grown : this.limit);
     this.limit = Math.max(this.leastBytes, Math.min(limit, MOST_LIMIT_BYTES));
+    this.frameLimit = (best * queueMs) / 2;
   }
 
   /**

@@ -3,7 +3,7 @@ import type { Clock } from "../clock.js";
 import { PAGE_BYTES } from "../memory/geometry.js";
 import { MAX_DATA_PAGES } from "../protocol/limits.js";
 import { PURPOSE } from "../protocol/pages.js";
-import { CreditWindow } from "./credit-window.js";
+import type { CreditWindow } from "./credit-window.js";
 import type { MigrationTables } from "./migration-tables.js";
 import type { PageSender } from "./page-sender.js";
 import { PushOrder } from "./push-order.js";
@@ -21,7 +21,6 @@ const PRIORITY = { PREPULL: 1, PUSH: 0 } as const;
  */
 export class Drain {
   private readonly jobs = new PQueue({ concurrency: 1 });
-  private readonly window: CreditWindow;
   private readonly order: PushOrder;
   private wake: (() => void) | undefined;
 
@@ -31,10 +30,8 @@ export class Drain {
     private readonly limit: RateLimit,
     private readonly mayBeUnchanged: boolean,
     private readonly clock: Clock,
-    /** Of the migration, this one among them. */
-    channels: number,
+    private readonly window: CreditWindow,
   ) {
-    this.window = new CreditWindow(channels);
     this.order = new PushOrder(tables);
     // What stage one has overdrawn is paid for first.
     this.enqueue(PRIORITY.PREPULL, () => undefined);
@@ -101,10 +98,8 @@ export class Drain {
     await this.limit.ready(this.framePages() * PAGE_BYTES);
   }
 
-  /** Half a window at most: while one frame travels, the next is made. */
   private framePages(): number {
-    const byWindow = Math.floor(this.window.limitBytes / 2 / PAGE_BYTES);
-    const byRate = this.limit.framePages(FRAME_MS.push);
-    return Math.max(1, Math.min(byWindow, byRate, MAX_DATA_PAGES));
+    const byWindow = Math.floor(this.window.frameBytes / PAGE_BYTES);
+    return Math.min(byWindow, this.limit.framePages(FRAME_MS.push), MAX_DATA_PAGES);
   }
 }
