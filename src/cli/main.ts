@@ -15,6 +15,10 @@ setFlagsFromString("--no-memory-reducer");
 // The young generation of this thread grows all the same, and would by 14 MiB, only for what is loaded now. It may grow
 // afterwards: to collect garbage takes half a millisecond of a handover (docs/adr/0027).
 setFlagsFromString("--semi-space-growth-factor=1");
+// zod writes and compiles a function for each kind of message when the first comes, on cores that the guest wants: that takes longer
+// than to check all messages of a migration without.
+const { config } = await import("zod");
+config({ jitless: true });
 const { EXIT } = await import("./exit-codes.js");
 const { run } = await import("./run.js");
 setFlagsFromString("--semi-space-growth-factor=2");
