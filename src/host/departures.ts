@@ -24,6 +24,8 @@ import type { MigrateRequest } from "./service.js";
 
 /** How a probe of the link behaves beside migrations; see `probeBeside`. */
 interface Manners extends Pick<LinkProbe, "maxBandwidth" | "signal"> {
+  /** The limit of a migration, in bytes per second, where no lower one was asked for. */
+  readonly heldTo: number | null;
   /** The probe is over. */
   end(): void;
 }
@@ -110,12 +112,15 @@ export class Departures {
     const leaving = [...this.outgoing.values()];
     const handingOver = leaving.find(({ phase }) => isHandingOver(phase));
     if (handingOver !== undefined) throw tooBusyToProbe(handingOver.guestId);
-    const limits = leaving.map(({ options }) => options.request.maxBandwidth);
-    const lowest = Math.min(...[maxBandwidth, ...limits].map((limit) => limit ?? Infinity));
+    const limits = leaving.map(({ options }) => options.request.maxBandwidth ?? Infinity);
+    const ofMigrations = Math.min(...limits);
+    const asked = maxBandwidth ?? Infinity;
+    const lowest = Math.min(asked, ofMigrations);
     const controller = new AbortController();
     this.probes.add(controller);
     return {
       maxBandwidth: Number.isFinite(lowest) ? lowest : undefined,
+      heldTo: lowest === ofMigrations && Number.isFinite(lowest) ? lowest : null,
       signal: controller.signal,
       end: () => this.probes.delete(controller),
     };

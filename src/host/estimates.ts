@@ -29,5 +29,6 @@ export async function estimateFor(
     // It was held here when the guest left.
     if (!context.residents.has(guestId)) freeMemorySoon();
   });
-  return { event: "estimate", guestId, guest: name, to: request.to, ...found };
+  const { heldTo } = manners;
+  return { event: "estimate", guestId, guest: name, to: request.to, heldTo, ...found };
 }

@@ -113,6 +113,8 @@ export interface EstimateEvent extends Estimate {
   readonly guest: string;
   /** HOST:PORT of the destination. */
   readonly to: string;
+  /** The limit of another migration that the link was measured within, in bytes per second, where no lower one was asked for. */
+  readonly heldTo: number | null;
 }
 
 /** A paused guest's identity, to compare with another's: equal digests mean equal guests. */

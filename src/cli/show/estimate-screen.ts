@@ -16,10 +16,7 @@ export function estimateScreen(estimate: EstimateEvent, style: Style): string[] 
       `${formatBytes(memoryBytes)}, ${percent(contentPages, pageCount)} of its pages not zero`,
     ],
     ["writes", writesOf(estimate)],
-    [
-      "link",
-      `${formatRate(estimate.bytesPerSecond)}, round trip ${formatMs(estimate.roundTripMs)}`,
-    ],
+    ["link", linkOf(estimate)],
   ].map(([name = "", text = ""]) => `  ${name.padEnd(8)} ${text}`);
   const rows = predictions.map(({ algorithm, downtimeMs, totalMs, pages }) => [
     printable(algorithm),
@@ -34,6 +31,12 @@ export function estimateScreen(estimate: EstimateEvent, style: Style): string[] 
     "",
     ...columns([HEADINGS, ...rows], (column) => column > 0),
   ];
+}
+
+function linkOf({ bytesPerSecond, roundTripMs, heldTo }: EstimateEvent): string {
+  const link = `${formatRate(bytesPerSecond)}, round trip ${formatMs(roundTripMs)}`;
+  if (heldTo === null) return link;
+  return `${link}; held to ${formatRate(heldTo)} by a migration`;
 }
 
 function writesOf({ dirtyPagesPerSecond, pageBytes, bytesPerSecond }: EstimateEvent): string {

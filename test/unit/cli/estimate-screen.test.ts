@@ -19,6 +19,13 @@ test("estimate screen says what was measured, and a row for each prediction, wit
   assert.ok(lines.every((line) => line.length <= 80));
 });
 
+test("estimate screen says that a migration under way has a limit, within 80 columns", () => {
+  const held = sampleEstimate({ bytesPerSecond: 19_999_000, heldTo: 20e6 });
+  const link = estimateScreen(held, plainStyle).find((line) => line.startsWith("  link")) ?? "";
+  assert.equal(link, "  link     20.0 MB/s, round trip 210 µs; held to 20 MB/s by a migration");
+  assert.ok(link.length <= 80);
+});
+
 test("estimate screen lets no control character of a guest's name through", () => {
   const [title = ""] = estimateScreen(sampleEstimate({ guest: "a\u001b[2Jb" }), plainStyle);
   assert.doesNotMatch(title, /\p{Cc}/u);

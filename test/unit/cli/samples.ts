@@ -148,6 +148,7 @@ export function sampleEstimate(changes: Partial<EstimateEvent> = {}): EstimateEv
     guestId: "g1",
     guest: "kv",
     to: "127.0.0.1:7000",
+    heldTo: null,
     memoryBytes: 2 ** 30,
     pageBytes: 4096,
     roundTripMs: 0.21,
