@@ -1,7 +1,7 @@
 import type net from "node:net";
 import { MigrationError } from "../failure.js";
 import type { Frame } from "../protocol/frame.js";
-import { FRAME_TYPES } from "../protocol/pages.js";
+import { decodeWords, FRAME_TYPES } from "../protocol/pages.js";
 import type { Address } from "./address.js";
 import { connect } from "./connect.js";
 import { WordFrames } from "./word-frames.js";
@@ -30,7 +30,7 @@ export class Refused extends Error {
 
 /**
  * Connects, and waits until the destination has given the connection to whom it is for. Rejects with
- * CANNOT_CONNECT, CONNECTION_LOST, or `Refused`.
+ * CANNOT_CONNECT, CONNECTION_LOST, FRAME_MALFORMED, or `Refused`.
  *
  * Messages are encoded and decoded by the main thread: a channel's thread carries frames of numbers and
  * pages, and need not load what messages take.
@@ -45,9 +45,14 @@ export async function attach(
   const frame = await firstFrame(socket, frames, channel);
   // It may break before anybody listens: whoever takes it over looks whether it is destroyed, and resumes it.
   socket.on("error", () => undefined);
-  if (frame.type === FRAME_TYPES.ATTACHED) return { channel, socket, frames };
-  socket.destroy();
-  throw new Refused(frame);
+  try {
+    if (frame.type !== FRAME_TYPES.ATTACHED) throw new Refused(frame);
+    decodeWords("attached", frame, 0);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+  return { channel, socket, frames };
 }
 
 function firstFrame(socket: net.Socket, frames: WordFrames, channel: string): Promise<Frame> {

@@ -219,6 +219,20 @@ const ATTACKS: readonly (readonly [string, FailureCode, Attack])[] = [
   ],
   ["breaks a connection before all are attached", "CONNECTION_LOST", breakWhileAttaching],
   [
+    "attaches a channel by a frame with numbers",
+    "FRAME_MALFORMED",
+    onAttach((channel) => {
+      channel.sayWords(FRAME_TYPES.ATTACHED, 1);
+    }),
+  ],
+  [
+    "attaches a channel by a frame with flags",
+    "FRAME_MALFORMED",
+    onAttach((channel) => {
+      channel.sayFrame(FRAME_TYPES.ATTACHED, new Uint8Array(0), 1);
+    }),
+  ],
+  [
     "passes a barrier that was never sent",
     "FRAME_MALFORMED",
     onBulk((bulk) => {
