@@ -9,7 +9,7 @@ import {
 } from "./results.js";
 import { limitMs, spreadOf } from "./statistics.js";
 import { stopReasonOf } from "./sweep-findings.js";
-import { meanReduction, timesLimit } from "./verdicts.js";
+import { meanReduction, reductionText, timesLimit } from "./verdicts.js";
 
 const DASH = "–";
 
@@ -38,8 +38,7 @@ function stopText(way: WayResult): string {
 }
 
 function percentText(reduction: number | undefined): string {
-  if (reduction === undefined) return DASH;
-  return `${reduction < 0 ? "+" : "−"}${Math.abs(reduction).toFixed(1)} %`;
+  return reduction === undefined ? DASH : reductionText(reduction);
 }
 
 /** One row for each way at each point: what was measured beside what was predicted, and the limit. */

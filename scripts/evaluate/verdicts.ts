@@ -91,6 +91,11 @@ function told({ name, share }: Share): string {
   return `${share.toFixed(2)} × (${name})`;
 }
 
+/** A reduction that is negative is an increase. */
+export function reductionText(percent: number): string {
+  return `${percent < 0 ? "+" : "−"}${Math.abs(percent).toFixed(1)} %`;
+}
+
 function unknown(bar: string): Verdict {
   return { bar, found: "not measured", met: null };
 }
@@ -102,7 +107,7 @@ function totalTime(low: readonly PointResult[], evaluation: Evaluation): Verdict
   const reduction = meanReduction(low, SHIPPED.name, "totalMs");
   const [worst] = sharesOf(low, (point) => timesLimit(point, SHIPPED.name, evaluation));
   if (reduction === undefined || worst === undefined) return unknown(bar);
-  const found = `−${reduction.toFixed(1)} %; at most ${told(worst)}`;
+  const found = `${reductionText(reduction)}; at most ${told(worst)}`;
   return { bar, found, met: reduction >= PAPER_TIME || worst.share <= MOST_OF_LIMIT };
 }
 
@@ -112,8 +117,8 @@ function pages(which: string, points: readonly PointResult[], percent: number): 
   if (reduction === undefined) return unknown(bar);
   const most = meanBelowPreCopy(points, "pages", ({ contentPages }) => contentPages);
   const found =
-    `−${reduction.toFixed(1)} %; ` +
-    `sending each page that is not zero once would be −${(most ?? 0).toFixed(1)} %`;
+    `${reductionText(reduction)}; ` +
+    `sending each page that is not zero once would be ${reductionText(most ?? 0)}`;
   return { bar, found, met: reduction >= percent };
 }
 
