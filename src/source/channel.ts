@@ -23,6 +23,9 @@ import { PushOrder } from "./push-order.js";
 import { RateLimit } from "./rate-limit.js";
 import { Round } from "./round.js";
 
+/** A pass that sent less tells nothing of a link's rate. */
+const LEAST_TELLING_BYTES = 2 ** 20;
+
 /**
  * A data connection of the source, bulk or urgent: sends what it is told to, answers requests. The urgent channel also
  * hears the vCPUs' fault lines, and answers on its own connection.
@@ -43,7 +46,7 @@ export class Channel {
   /** The pass whose barrier the destination has still to pass, and since when. */
   private barrier: number | undefined;
   private barrierMs = 0;
-  /** Bytes per millisecond on each bulk channel, of the fastest pass; undefined before the first has ended. */
+  /** Bytes per millisecond of the fastest pass on this channel, if any told. */
   private passRate: number | undefined;
   private passStart = { atMs: 0, bytes: 0 };
   private readonly own: net.Socket;
@@ -111,7 +114,7 @@ export class Channel {
     const { seat, ram, tables, sender, clock } = this;
     const limit = new RateLimit(seat.tables.limiter, seat.rates.pass, seat.bulkCount, clock);
     this.own.setTimeout(STALL_TIMEOUT_MS);
-    this.passStart = { atMs: clock.nowMs(), bytes: tables.counters.read("bulkBytes") };
+    this.passStart = { atMs: clock.nowMs(), bytes: sender.sentBytes };
     if (command.type === "round") await new Round(command, ram, tables, sender, limit).run();
     else await new Pass(command, ram, tables, sender, limit, seat.tuning, clock).run();
     this.barrier = command.pass;
@@ -215,11 +218,17 @@ export class Channel {
     if (pass !== this.barrier) throw malformed("barrier passed", "it answers no barrier of ours");
     this.barrier = undefined;
     this.own.setTimeout(0);
-    const { atMs, bytes } = this.passStart;
-    const sent = this.tables.counters.read("bulkBytes") - bytes;
-    const rate = sent / this.seat.bulkCount / Math.max(this.clock.nowMs() - atMs, 1);
-    this.passRate = Math.max(this.passRate ?? 0, rate);
+    this.noteRate();
     this.report({ type: "done" });
+  }
+
+  /** What a pass shows of the link. One that was held to a limit, or had next to nothing to send, shows less. */
+  private noteRate(): void {
+    const { atMs, bytes } = this.passStart;
+    const sentBytes = this.sender.sentBytes - bytes;
+    if (this.seat.rates.pass !== undefined || sentBytes < LEAST_TELLING_BYTES) return;
+    const rate = sentBytes / Math.max(this.clock.nowMs() - atMs, 1);
+    this.passRate = Math.max(this.passRate ?? 0, rate);
   }
 
   /** A page that the guest waits for: alone, and at once. */

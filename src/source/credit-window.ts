@@ -13,7 +13,7 @@ const WINDOW_FRAMES = 3;
 const GROWTH = 2;
 /** Before anything is known of the link, over all channels: 5 ms at 100 Mbit/s. */
 const FIRST_LIMIT_BYTES = 64 * 1024;
-/** Over all channels, but for a page on each: 10 ms at 10 Mbit/s. With less, the link would stand still between credits. */
+/** Over all channels, but for a page on each: of three pages, 10 ms at 10 Mbit/s, two are under way while one is credited. */
 const LEAST_LIMIT_BYTES = 12 * 1024;
 const MOST_LIMIT_BYTES = 6 * 1024 * 1024;
 /** No delay of the path itself is taken to be longer than that. */
@@ -41,6 +41,13 @@ interface Frame {
   readonly wasFull: boolean;
 }
 
+interface RateSample {
+  readonly rate: number;
+  readonly atMs: number;
+  /** How many there were before it. */
+  readonly index: number;
+}
+
 /** What held before the delay of the path was taken to be longer, and how many frames that has yet to pay off. */
 interface Trial {
   readonly delayMs: number;
@@ -61,11 +68,15 @@ interface Trial {
 export class CreditWindow {
   private readonly queueBytes: number;
   private readonly leastBytes: number;
+  /** A window up to that size holds no more than the smallest. */
+  private readonly smallBytes: number;
   private underWay = 0;
   private limit: number;
   private frameLimit = PAGE_BYTES;
   private leastDelayMs = Number.POSITIVE_INFINITY;
-  private readonly rates: { readonly rate: number; readonly atMs: number }[] = [];
+  /** Samples of a full window that none after them reached: the first is the best. */
+  private readonly rates: RateSample[] = [];
+  private sampleCount = 0;
   /** How long frames took since the window has been as small as it gets, and how many are looked at before a trial. */
   private readonly floorDelaysMs: number[] = [];
   private patience = RATE_SAMPLES;
@@ -78,12 +89,13 @@ export class CreditWindow {
   private creditedSentMs = 0;
 
   /**
-   * One of so many `channels` of a migration, which sent at `passRate`, in bytes per millisecond, before: a limit that came from somewhere
-   * else, or pages that are zero, make it too low, which the first credits mend.
+   * One of so many `channels` of a migration. It sent at `passRate`, in bytes per millisecond, before; what it sent then may have come slower than the
+   * link lets it, for want of a core, so the first credits may open the window.
    */
   constructor(channels: number, passRate = Number.POSITIVE_INFINITY) {
     this.queueBytes = QUEUE_BYTES / channels;
     this.leastBytes = Math.max(LEAST_LIMIT_BYTES / channels, PAGE_BYTES);
+    this.smallBytes = Math.max(this.leastBytes, 2 * PAGE_BYTES);
     const firstBytes = Math.min(FIRST_LIMIT_BYTES / channels, passRate * QUEUE_MS);
     this.limit = Math.max(firstBytes, this.leastBytes);
   }
@@ -106,9 +118,10 @@ export class CreditWindow {
     return Math.max(PAGE_BYTES, Math.min(this.limit / WINDOW_FRAMES, this.frameLimit));
   }
 
-  /** Whether a frame of that size may leave. */
-  get isOpen(): boolean {
-    return this.underWay === 0 || this.underWay + this.frameBytes <= this.limit;
+  /** Whether a frame of so many bytes may leave. Always, where less than half of the window is under way: or it could never be full. */
+  hasRoomFor(bytes: number): boolean {
+    const { underWay, limit } = this;
+    return underWay * 2 < limit || underWay + bytes <= limit;
   }
 
   sent(bytes: number, nowMs: number): void {
@@ -150,10 +163,8 @@ export class CreditWindow {
       (this.credited - frame.creditedBefore) / Math.max(sendingMs, creditingMs, LEAST_MS);
     this.creditedMs = nowMs;
     this.creditedSentMs = frame.sentMs;
-    if (frame.wasFull) this.rates.push({ rate, atMs: nowMs });
-    const oldMs = nowMs - RATE_DELAYS * this.leastDelayMs;
-    while (this.rates.length > RATE_SAMPLES && this.rates[0]!.atMs < oldMs) this.rates.shift();
-    const best = this.rates.reduce((most, it) => Math.max(most, it.rate), rate);
+    if (frame.wasFull) this.sample(rate, nowMs);
+    const best = Math.max(rate, this.rates[0]?.rate ?? 0);
     if (this.trial === undefined) this.lookAtFloor(delayMs, best);
     else this.judge(this.trial, best);
     const queueMs = Math.min(QUEUE_MS, this.queueBytes / best);
@@ -163,7 +174,19 @@ export class CreditWindow {
     // That little was sent says nothing against the window.
     const limit = Math.max(byRate, frame.wasFull ? grown : this.limit);
     this.limit = Math.max(this.leastBytes, Math.min(limit, MOST_LIMIT_BYTES));
-    this.frameLimit = (best * queueMs) / 2;
+    // Nor against a frame.
+    const share = this.limit / WINDOW_FRAMES;
+    this.frameLimit = frame.wasFull ? (best * queueMs) / 2 : Math.max(this.frameLimit, share);
+  }
+
+  private sample(rate: number, atMs: number): void {
+    const { rates } = this;
+    while (rates.length > 0 && rates.at(-1)!.rate <= rate) rates.pop();
+    rates.push({ rate, atMs, index: this.sampleCount });
+    this.sampleCount += 1;
+    const oldMs = atMs - RATE_DELAYS * this.leastDelayMs;
+    const oldCount = this.sampleCount - RATE_SAMPLES;
+    while (rates[0]!.index < oldCount && rates[0]!.atMs < oldMs) rates.shift();
   }
 
   /**
@@ -172,7 +195,7 @@ export class CreditWindow {
    */
   private lookAtFloor(delayMs: number, rate: number): void {
     const delays = this.floorDelaysMs;
-    if (this.limit > this.leastBytes) delays.length = 0;
+    if (this.limit > this.smallBytes) delays.length = 0;
     else delays.push(delayMs);
     if (delays.length < this.patience) return;
     const pathMs = Math.min(...delays.splice(0));

@@ -91,7 +91,7 @@ export class Drain {
 
   /** Resolves when a frame may leave: within the window, the socket's queue and the rate, which others use up meanwhile. */
   private async turn(): Promise<void> {
-    while (!this.window.isOpen) {
+    while (!this.window.hasRoomFor(this.framePages() * PAGE_BYTES)) {
       await new Promise<void>((resolve) => (this.wake = resolve));
     }
     await this.sender.ready();

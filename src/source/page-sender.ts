@@ -39,6 +39,8 @@ const PURPOSE_COUNTER: Readonly<Record<Purpose, SourceCounter | null>> = {
 export class PageSender {
   private readonly kernel: PageKernel;
   private readonly table = new PageTable();
+  /** Of all frames so far. */
+  sentBytes = 0;
   private zeroPages = 0;
   private waitingBytes = 0;
   private wake: (() => void) | undefined;
@@ -129,6 +131,7 @@ export class PageSender {
     const frameBytes = table.frontBytes + table.dataPages * PAGE_BYTES;
     // Before it leaves: the destination may speak of these pages at once.
     this.count(purpose, frameBytes);
+    this.sentBytes += frameBytes;
     if (frameBytes <= MOST_COPIED_BYTES) this.writeCopy(frameBytes, purpose, pass);
     else this.writeInPlace(frameBytes, table.bytes(purpose, pass, this.nextSequence()));
     table.reset();

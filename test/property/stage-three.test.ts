@@ -314,14 +314,17 @@ const credits = fc.array(
 
 test("CreditWindow never counts below zero, nor opens with a full window under way", () => {
   fc.assert(
-    fc.property(credits, (rounds) => {
-      const window = new CreditWindow(1);
+    fc.property(fc.integer({ min: 1, max: 8 }), credits, (channels, rounds) => {
+      const window = new CreditWindow(channels);
+      const leastBytes = Math.max((12 * 1024) / channels, PAGE_BYTES);
       const underWay: number[] = [];
       let nowMs = 0;
       for (const { frames, bytes, ms, credited } of rounds) {
-        for (let frame = 0; frame < frames && window.isOpen; frame += 1) {
+        for (let frame = 0; frame < frames && window.hasRoomFor(bytes); frame += 1) {
           window.sent(bytes, nowMs);
           underWay.push(bytes);
+          const most = Math.max(window.limitBytes, window.limitBytes / 2 + bytes);
+          assert.ok(window.underWayBytes <= most);
         }
         nowMs += ms;
         const sum = underWay.splice(0, credited).reduce((total, it) => total + it, 0);
@@ -331,14 +334,29 @@ test("CreditWindow never counts below zero, nor opens with a full window under w
           underWay.reduce((total, it) => total + it, 0),
         );
         const { limitBytes, frameBytes } = window;
-        assert.ok(limitBytes >= 12 * 1024 && limitBytes <= 6 * 2 ** 20);
-        assert.ok(frameBytes >= PAGE_BYTES && frameBytes <= limitBytes / 3 + 1);
+        assert.ok(limitBytes >= leastBytes && limitBytes <= 6 * 2 ** 20);
+        assert.ok(frameBytes >= PAGE_BYTES && frameBytes <= Math.max(PAGE_BYTES, limitBytes / 3));
         // Nothing under way: it opens again, so a drain can not stall.
-        const hasRoom = underWay.length === 0 || window.underWayBytes + frameBytes <= limitBytes;
-        assert.equal(window.isOpen, hasRoom);
+        if (underWay.length === 0) assert.ok(window.hasRoomFor(2 ** 30));
       }
     }),
   );
+});
+
+test("CreditWindow has room for several frames without contents in the smallest window, and can become full of them", () => {
+  for (const channels of [1, 2, 4, 8]) {
+    const window = new CreditWindow(channels, 0);
+    const before = window.limitBytes;
+    let nowMs = 0;
+    for (let round = 0; round < 5; round += 1) {
+      let frames = 0;
+      for (; window.hasRoomFor(window.frameBytes); frames += 1) window.sent(52, nowMs);
+      assert.ok(frames >= 30, `${String(frames)} frames on ${String(channels)} channels`);
+      nowMs += 1;
+      for (; frames > 0; frames -= 1) assert.ok(window.credit(52, nowMs));
+    }
+    assert.ok(window.limitBytes > before, "it never grew");
+  }
 });
 
 test("CreditWindow refuses a credit for bytes that were not sent", () => {
@@ -374,8 +392,9 @@ function drive(link: TestLink, credits: number, passRate?: number) {
   let stallEndMs = 0;
   let lookedMs = 0;
   for (let credit = 0; credit < credits; credit += 1) {
-    while (window.isOpen) {
+    for (;;) {
       const pages = Math.min(Math.floor(window.frameBytes / PAGE_BYTES), MAX_DATA_PAGES);
+      if (!window.hasRoomFor(pages * PAGE_BYTES)) break;
       const bytes = pages * PAGE_BYTES + HEADER_BYTES + PAGES_HEAD_BYTES;
       window.sent(bytes, nowMs);
       sent += bytes;
@@ -417,7 +436,7 @@ test("CreditWindow keeps a link busy, and has only a few milliseconds more under
       const inMs = underWayOf(settled).map((bytes) => bytes / link.bytesPerMs);
       // A page is 1.6 ms at 20 Mbit/s, and what the first took is part of the delay that is measured.
       const leastMs = delayMs + PAGE_BYTES / link.bytesPerMs;
-      assert.ok(inMs[1000]! < 1.5 * leastMs + 5, `${name}: ${inMs[1000]!.toFixed(1)} ms under way`);
+      assert.ok(inMs[1000]! < 1.5 * leastMs + 6, `${name}: ${inMs[1000]!.toFixed(1)} ms under way`);
       assert.ok(inMs.at(-1)! < 2 * leastMs + 10, `${name}: up to ${inMs.at(-1)!.toFixed(1)} ms`);
     }
   }
@@ -452,9 +471,14 @@ test("CreditWindow of all channels has hardly more under way on a slow link than
 });
 
 test("CreditWindow opens again where it is cores that are short, and not the link", () => {
-  const link = { bytesPerMs: 1_000_000, delayMs: 0.05 };
-  const settled = underWayOf(drive({ ...link, coreEveryMs: 8 }, 2000).slice(1000));
-  assert.ok(settled[100]! > 2 ** 19, `${String(settled[100])} bytes`);
+  for (const channels of [1, 2, 4]) {
+    for (const coreEveryMs of [3, 8]) {
+      const link = { bytesPerMs: 1_000_000, delayMs: 0.05, channels, coreEveryMs };
+      const usual = underWayOf(drive(link, 2000).slice(1000))[100]!;
+      const name = `${String(channels)} channels, a core every ${String(coreEveryMs)} ms`;
+      assert.ok(usual > 2 ** 19 / channels, `${name}: ${String(usual)} bytes`);
+    }
+  }
 });
 
 test("CreditWindow stays small on a slow link, however long that takes", () => {
