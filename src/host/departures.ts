@@ -114,13 +114,13 @@ export class Departures {
     if (handingOver !== undefined) throw tooBusyToProbe(handingOver.guestId);
     const limits = leaving.map(({ options }) => options.request.maxBandwidth ?? Infinity);
     const ofMigrations = Math.min(...limits);
-    const asked = maxBandwidth ?? Infinity;
-    const lowest = Math.min(asked, ofMigrations);
+    const isHeld = Number.isFinite(ofMigrations) && ofMigrations <= (maxBandwidth ?? Infinity);
+    const heldTo = isHeld ? ofMigrations : null;
     const controller = new AbortController();
     this.probes.add(controller);
     return {
-      maxBandwidth: Number.isFinite(lowest) ? lowest : undefined,
-      heldTo: lowest === ofMigrations && Number.isFinite(lowest) ? lowest : null,
+      maxBandwidth: heldTo ?? maxBandwidth,
+      heldTo,
       signal: controller.signal,
       end: () => this.probes.delete(controller),
     };

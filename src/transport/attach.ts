@@ -42,20 +42,13 @@ export async function attach(
   const frames = new WordFrames();
   const socket = await connect(address, frames);
   socket.write(greeting);
-  const frame = await firstFrame(socket, frames, channel);
+  await taken(socket, frames, channel);
   // It may break before anybody listens: whoever takes it over looks whether it is destroyed, and resumes it.
   socket.on("error", () => undefined);
-  try {
-    if (frame.type !== FRAME_TYPES.ATTACHED) throw new Refused(frame);
-    decodeWords("attached", frame, 0);
-  } catch (error) {
-    socket.destroy();
-    throw error;
-  }
   return { channel, socket, frames };
 }
 
-function firstFrame(socket: net.Socket, frames: WordFrames, channel: string): Promise<Frame> {
+function taken(socket: net.Socket, frames: WordFrames, channel: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = () => {
       socket.removeAllListeners("error").removeAllListeners("close");
@@ -77,8 +70,12 @@ function firstFrame(socket: net.Socket, frames: WordFrames, channel: string): Pr
       lose("the other side closed it");
     });
     const take = (frame: Frame) => {
+      if (frame.type !== FRAME_TYPES.ATTACHED) {
+        throw new Refused({ ...frame, body: frame.body.slice() });
+      }
+      decodeWords("attached", frame, 0);
       settle();
-      resolve({ ...frame, body: frame.body.slice() });
+      resolve();
     };
     frames.listen({ take, fail });
     socket.resume();

@@ -537,6 +537,7 @@ test("CreditWindow does not shrink while little is sent", () => {
     window.sent(4200, fault * 30);
     assert.ok(window.credit(4200, fault * 30 + 20));
     assert.equal(window.limitBytes, before);
+    assert.equal(window.frameBytes, before / 3);
   }
 });
 
