@@ -96,6 +96,7 @@ function dataFrames(): string[] {
     numbered("purpose", PURPOSE),
     `### Kinds of runs\n\n${commentAbove(pages, "RUN_KIND")}`,
     numbered("kind", RUN_KIND),
+    `### Deltas\n\n${commentAbove(source("deltas.ts"), "DELTAS_HEAD_BYTES")}`,
   ];
 }
 

@@ -14,7 +14,7 @@ export const TRANSFER_OPTIONS = {
   "max-bandwidth": valued("Limit for page data, as 1Gbit or 50MB/s"),
   "max-postcopy-bandwidth": valued("The same for what is pushed in stage three"),
   channels: valued("Connections that carry page data"),
-  tune: valued("defer|unchanged|prepull|checksums=on|off, chunk=SIZE; repeatable"),
+  tune: valued("defer|unchanged|delta|prepull|checksums=on|off, chunk=SIZE; repeatable"),
 };
 
 /** For `Arguments.onlyWith`. */
@@ -53,6 +53,7 @@ function readKnob([key, value]: [string, string]): Partial<Tuning> {
   switch (key) {
     case "defer":
     case "unchanged":
+    case "delta":
     case "prepull":
     case "checksums":
       return { [key]: choose(key, value, ["on", "off"]) === "on" };
@@ -60,7 +61,7 @@ function readKnob([key, value]: [string, string]): Partial<Tuning> {
       return { chunkPages: readChunk(value) };
     default:
       throw usage(
-        `--tune knows no "${key}"; it has defer, unchanged, prepull, checksums and chunk`,
+        `--tune knows no "${key}"; it has defer, unchanged, delta, prepull, checksums and chunk`,
       );
   }
 }

@@ -3,10 +3,11 @@ import { PAGE_BYTES, type PageRange } from "../memory/geometry.js";
 import { createPageKernel, type PageKernel } from "../memory/kernel.js";
 import type { GuestRam } from "../memory/ram.js";
 import { FIRST_EPOCH, VCPU_WORDS, vcpuWords } from "../memory/words.js";
+import { BLOCK_BYTES, BLOCKS_PER_PAGE } from "../protocol/deltas.js";
 import { MAX_DATA_PAGES } from "../protocol/limits.js";
-import { type PageRun, PURPOSE, RUN_KIND, type RunKind } from "../protocol/pages.js";
+import { type PageRun, type Purpose, PURPOSE, RUN_KIND, type RunKind } from "../protocol/pages.js";
 import { type ArrivalCounter, type ArrivalTables, STAGE } from "./arrival-tables.js";
-import type { FrameHandler, IncomingFrame } from "./page-receiver.js";
+import type { FrameHandler, IncomingDeltas, IncomingFrame } from "./page-receiver.js";
 import { Populator } from "./populator.js";
 
 /** What an arrival tells its channel. */
@@ -74,7 +75,10 @@ export class Arrival implements FrameHandler {
     const isPass = frame.purpose === PURPOSE.PASS;
     if (!isPass) this.tables.awaitStageThree(this.patienceMs);
     this.checkStage(frame);
-    if (!isPass) this.claim(frame.runs);
+    if (!isPass) {
+      this.ours.clear();
+      for (const run of frame.runs) this.claim(run);
+    }
     const places: Uint8Array[] = [];
     for (const run of frame.runs) {
       if (run.kind !== RUN_KIND.DATA) continue;
@@ -85,8 +89,12 @@ export class Arrival implements FrameHandler {
     this.staged = places.length > MOST_READS ? places : [];
     if (this.staged.length === 0) return places;
     const byteCount = places.reduce((sum, place) => sum + place.byteLength, 0);
+    return [this.stagingOf(byteCount)];
+  }
+
+  private stagingOf(byteCount: number): Uint8Array {
     this.staging ??= new Uint8Array(MAX_DATA_PAGES * PAGE_BYTES);
-    return [this.staging.subarray(0, byteCount)];
+    return this.staging.subarray(0, byteCount);
   }
 
   accept(frame: IncomingFrame): void {
@@ -108,12 +116,46 @@ export class Arrival implements FrameHandler {
     this.staged = [];
   }
 
+  placeDeltas(frame: IncomingDeltas): Uint8Array {
+    this.tables.awaitStageThree(this.patienceMs);
+    this.checkStage(frame);
+    this.ours.clear();
+    for (const { page } of frame.deltas) this.claim({ firstPage: page, pageCount: 1 });
+    return this.stagingOf(frame.blocks * BLOCK_BYTES);
+  }
+
+  acceptDeltas(frame: IncomingDeltas): void {
+    this.tables.counters.add("bytes", frame.frameBytes);
+    let arrived = 0;
+    let verified = 0;
+    let from = 0;
+    for (const { page, blocks, low, high } of frame.deltas) {
+      // A frame may name a page twice, by mistake or malice: the first time it becomes the guest's.
+      const isOurs = this.ours.delete(page);
+      for (let block = 0; block < BLOCKS_PER_PAGE; block += 1) {
+        if ((blocks & (1 << block)) === 0) continue;
+        if (isOurs) this.putBlock(page * PAGE_BYTES + block * BLOCK_BYTES, from);
+        from += BLOCK_BYTES;
+      }
+      if (!isOurs) continue;
+      verified += 1;
+      if (this.takeInIf(this.matches(page, low, high), page, frame.purpose)) arrived += 1;
+    }
+    this.noteVerified(verified);
+    this.noteArrived(arrived, frame.frameBytes);
+  }
+
+  /** From byte `from` of what was staged. */
+  private putBlock(address: number, from: number): void {
+    this.bytes.set(this.staging!.subarray(from, from + BLOCK_BYTES), address);
+  }
+
   barrier(pass: number): void {
     this.populator?.passTo(this.pageCount);
     this.sink.barrierPassed(pass);
   }
 
-  private checkStage({ purpose }: IncomingFrame): void {
+  private checkStage({ purpose }: Pick<IncomingFrame, "purpose">): void {
     const isPass = purpose === PURPOSE.PASS;
     if (isPass === (this.tables.stage === STAGE.ONE)) return;
     const phase = isPass ? "draining" : "copying";
@@ -164,13 +206,10 @@ export class Arrival implements FrameHandler {
     this.ram.stamps.fill(FIRST_EPOCH, firstPage, firstPage + pageCount);
   }
 
-  /** Claims those pages of the runs that are missing; all of them, before any byte is written. */
-  private claim(runs: readonly PageRun[]): void {
-    this.ours.clear();
-    for (const { firstPage, pageCount } of runs) {
-      for (let page = firstPage; page < firstPage + pageCount; page += 1) {
-        if (this.tables.claimed.claim(page)) this.ours.add(page);
-      }
+  /** Claims those pages that are missing; all of a frame's, before any byte is written. */
+  private claim({ firstPage, pageCount }: PageRange): void {
+    for (let page = firstPage; page < firstPage + pageCount; page += 1) {
+      if (this.tables.claimed.claim(page)) this.ours.add(page);
     }
   }
 
@@ -205,21 +244,33 @@ export class Arrival implements FrameHandler {
         arrived += 1;
       }
     }
-    this.wakeWaiters();
     this.noteVerified(verified);
     const unchanged = pagesOfKind(frame, RUN_KIND.UNCHANGED);
     counters.add("unchangedPages", unchanged);
     const counter = ARRIVED_BY[frame.purpose];
     if (counter !== undefined) counters.add(counter, pagesOfKind(frame, RUN_KIND.DATA));
-    this.sink.credit(frame.frameBytes);
-    if (this.tables.arrived(arrived)) this.sink.whole();
+    this.noteArrived(arrived, frame.frameBytes);
+  }
+
+  /** Pages of stage three have become the guest's, with a frame of so many bytes. */
+  private noteArrived(pages: number, frameBytes: number): void {
+    this.wakeWaiters();
+    this.sink.credit(frameBytes);
+    if (this.tables.arrived(pages)) this.sink.whole();
   }
 
   /** A missing page, whose checksum is at `word` of the frame's. False for one that is corrupt. */
   private takeIn(page: number, kind: RunKind, frame: IncomingFrame, word: number): boolean {
     const { purpose, checksums } = frame;
     if (kind === RUN_KIND.ZERO) this.clear({ firstPage: page, pageCount: 1 });
-    else if (!this.matches(page, checksums[word]!, checksums[word + 1]!)) {
+    const isSound =
+      kind === RUN_KIND.ZERO || this.matches(page, checksums[word]!, checksums[word + 1]!);
+    return this.takeInIf(isSound, page, purpose);
+  }
+
+  /** False for one that is corrupt: it is asked for again, and comes whole. */
+  private takeInIf(isSound: boolean, page: number, purpose: Purpose): boolean {
+    if (!isSound) {
       this.suspect(page);
       return false;
     }

@@ -6,6 +6,14 @@ import {
   nextSequence,
   readHeader,
 } from "../protocol/frame.js";
+import {
+  type Delta,
+  DELTAS_HEAD_BYTES,
+  type DeltasHead,
+  MAX_DELTAS_TABLE_BYTES,
+  readDeltas,
+  readDeltasHead,
+} from "../protocol/deltas.js";
 import { MAX_DATA_PAGES } from "../protocol/limits.js";
 import {
   checkWords,
@@ -35,6 +43,15 @@ export interface IncomingFrame {
   readonly frameBytes: number;
 }
 
+/** A frame of deltas without their blocks. */
+export interface IncomingDeltas {
+  readonly purpose: Purpose;
+  readonly deltas: readonly Delta[];
+  /** Of all deltas. */
+  readonly blocks: number;
+  readonly frameBytes: number;
+}
+
 /** What becomes of the frames of one connection. A frame's checksums are its own only until it was accepted. */
 export interface FrameHandler {
   readonly pageCount: number;
@@ -42,6 +59,10 @@ export interface FrameHandler {
   place(frame: IncomingFrame): Uint8Array[];
   /** Every buffer is filled. */
   accept(frame: IncomingFrame): void;
+  /** The buffer for all blocks. */
+  placeDeltas(frame: IncomingDeltas): Uint8Array;
+  /** It is filled. */
+  acceptDeltas(frame: IncomingDeltas): void;
   barrier(pass: number): void;
 }
 
@@ -57,7 +78,10 @@ export class PageReceiver implements InPlaceSink {
   private readonly front = new Uint8Array(HEADER_BYTES + PAGES_HEAD_BYTES);
   private readonly headerPieces = [this.front.subarray(0, HEADER_BYTES)];
   private readonly headPieces = [this.front.subarray(HEADER_BYTES)];
-  private readonly table = new Uint8Array(MAX_TABLE_BYTES);
+  private readonly deltasHeadPieces = [
+    this.front.subarray(HEADER_BYTES, HEADER_BYTES + DELTAS_HEAD_BYTES),
+  ];
+  private readonly table = new Uint8Array(Math.max(MAX_TABLE_BYTES, MAX_DELTAS_TABLE_BYTES));
   private readonly checksums = new Int32Array(MAX_DATA_PAGES * 2);
   /** The buffer under way and those that follow it. */
   private pieces: readonly Uint8Array[] = this.headerPieces;
@@ -69,6 +93,8 @@ export class PageReceiver implements InPlaceSink {
   private header: FrameHeader | undefined;
   private head: PagesHead | undefined;
   private frame: IncomingFrame | undefined;
+  private deltasHead: DeltasHead | undefined;
+  private deltasFrame: IncomingDeltas | undefined;
 
   constructor(
     private readonly handler: FrameHandler,
@@ -110,6 +136,13 @@ export class PageReceiver implements InPlaceSink {
     this.expect(this.headerPieces, this.takeHeader);
   }
 
+  private checkDeltas({ flags, bodyBytes }: FrameHeader): void {
+    if (flags === PURPOSE.PASS || flags > PURPOSE.PULL) {
+      throw malformed("deltas", `its purpose ${String(flags)} is none of stage three`);
+    }
+    if (bodyBytes < DELTAS_HEAD_BYTES) throw malformed("deltas", "it is too short for its head");
+  }
+
   // The steps, each a function that is made once.
 
   private readonly takeHeader = (): void => {
@@ -121,6 +154,11 @@ export class PageReceiver implements InPlaceSink {
     if (type === FRAME_TYPES.BARRIER) {
       checkWords("barrier", header, 1);
       this.expect([this.table.subarray(0, bodyBytes)], this.takeBarrier);
+      return;
+    }
+    if (type === FRAME_TYPES.DELTAS) {
+      this.checkDeltas(header);
+      this.expect(this.deltasHeadPieces, this.takeDeltasHead);
       return;
     }
     if (type !== FRAME_TYPES.PAGES) throw new MigrationError({ code: "FRAME_UNKNOWN", type });
@@ -158,6 +196,29 @@ export class PageReceiver implements InPlaceSink {
 
   private readonly takeContents = (): void => {
     this.handler.accept(this.frame!);
+    this.expectHeader();
+  };
+
+  private readonly takeDeltasHead = (): void => {
+    this.deltasHead = readDeltasHead(this.deltasHeadPieces[0]!, this.header!.bodyBytes);
+    this.expect([this.table.subarray(0, this.deltasHead.tableBytes)], this.takeDeltasTable);
+  };
+
+  private readonly takeDeltasTable = (): void => {
+    const head = this.deltasHead!;
+    const { flags, bodyBytes } = this.header!;
+    const frame: IncomingDeltas = {
+      purpose: flags as Purpose,
+      deltas: readDeltas(this.table, head, this.handler.pageCount),
+      blocks: head.blocks,
+      frameBytes: HEADER_BYTES + bodyBytes,
+    };
+    this.deltasFrame = frame;
+    this.expect([this.handler.placeDeltas(frame)], this.takeBlocks);
+  };
+
+  private readonly takeBlocks = (): void => {
+    this.handler.acceptDeltas(this.deltasFrame!);
     this.expectHeader();
   };
 }

@@ -4,6 +4,7 @@ import { GuestRam } from "../memory/ram.js";
 import { mixedPages } from "../memory/sample-pages.js";
 import { VCPU_WORDS, vcpuWords } from "../memory/words.js";
 import { bulkChannels, URGENT } from "../protocol/channel-names.js";
+import { DeltaTable } from "../protocol/deltas.js";
 import { nextSequence } from "../protocol/frame.js";
 import {
   FIRST_DATA_SEQUENCE,
@@ -52,7 +53,8 @@ export function rehearseRequests(ram = GuestRam.allocate(RAM_GRAIN_BYTES, 1)): v
     const page = request % pageCount;
     arrival.lose([page]);
     Atomics.store(words, awaited, page + 1);
-    arrival.bring([page], PURPOSE.PULL);
+    if (request % 2 === 0) arrival.bring([page], PURPOSE.PULL);
+    else arrival.bringDeltas([page], PURPOSE.PULL);
   }
   arrival.end();
 }
@@ -72,7 +74,11 @@ function rehearsePush(ram: GuestRam): void {
     arrival.lose(missing);
     for (let first = 0; first < pages.length; first += FRAME_PAGES) {
       const purpose = first === 0 ? PURPOSE.PREPULL : PURPOSE.PUSH;
-      arrival.bring(pages.slice(first, first + FRAME_PAGES), purpose);
+      const some = pages.slice(first, first + FRAME_PAGES);
+      const whole = some.filter((page) => page % 4 < 2);
+      if (whole.length > 0) arrival.bring(whole, purpose);
+      const deltas = some.filter((page) => page % 4 >= 2);
+      if (deltas.length > 0) arrival.bringDeltas(deltas, purpose);
     }
   }
   arrival.end();
@@ -84,6 +90,7 @@ class NobodysArrival {
   private readonly tables: ArrivalTables;
   private readonly channel: Channel;
   private readonly table = new PageTable();
+  private readonly deltas = new DeltaTable();
   private readonly checksum: readonly [low: number, high: number];
   private sequence = FIRST_DATA_SEQUENCE;
   private isWhole = false;
@@ -128,6 +135,17 @@ class NobodysArrival {
     const front = table.bytes(purpose, 0, this.sequence);
     const frame = this.frame.subarray(0, front.byteLength + table.dataPages * PAGE_BYTES);
     frame.fill(0).set(front);
+    this.read(frame);
+    this.sequence = nextSequence(this.sequence);
+  }
+
+  /** The same, of each page only some blocks. */
+  bringDeltas(pages: readonly number[], purpose: Purpose): void {
+    const { deltas } = this;
+    deltas.reset();
+    for (const page of pages) deltas.add(page, 1 + (page % 63), ...this.checksum);
+    const frame = this.frame.subarray(0, deltas.frameBytes).fill(0);
+    deltas.writeTo(new DataView(frame.buffer), purpose, this.sequence);
     this.read(frame);
     this.sequence = nextSequence(this.sequence);
   }

@@ -61,6 +61,7 @@ const migrateBody = z.strictObject({
     .strictObject({
       defer: z.boolean(),
       unchanged: z.boolean(),
+      delta: z.boolean(),
       prepull: z.boolean(),
       checksums: z.boolean(),
       chunkPages: z.int().min(1).max(MAX_DATA_PAGES),

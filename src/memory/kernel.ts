@@ -6,6 +6,8 @@ export interface PageKernel {
   checksumPage(address: number): number;
   /** The upper half of the checksum that `checksumPage` computed last. */
   checksumHigh(): number;
+  /** The sum of block `index` (0 to 7) of that page, as a signed word: one that differs tells that the block has changed. */
+  blockSum(index: number): number;
   /** 1 when every byte of the page is zero, else 0. */
   isZeroPage(address: number): number;
 }

@@ -9,6 +9,7 @@ import { MAX_DATA_PAGES, MAX_DESCRIBED_PAGES, MAX_RUNS } from "./limits.js";
  * | frame | sender | body |
  * |---|---|---|
  * | `PAGES` | source | table, then pages: see below |
+ * | `DELTAS` | source | table, then blocks of pages: see Deltas |
  * | `BARRIER` | source | pass |
  * | `REQUEST` | dest | page, again (0 or 1), vCPU, prepulled pages that it has touched |
  * | `BARRIER_PASSED` | dest | pass |
@@ -35,6 +36,7 @@ import { MAX_DATA_PAGES, MAX_DESCRIBED_PAGES, MAX_RUNS } from "./limits.js";
 export const FRAME_TYPES = {
   PAGES: 0x40,
   BARRIER: 0x41,
+  DELTAS: 0x42,
   REQUEST: 0xc0,
   BARRIER_PASSED: 0xc1,
   TORN: 0xc2,

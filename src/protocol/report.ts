@@ -100,6 +100,7 @@ const request = z.strictObject({
   tuning: z.strictObject({
     defer: z.boolean(),
     unchanged: z.boolean(),
+    delta: z.boolean(),
     prepull: z.boolean(),
     checksums: z.boolean(),
     chunkPages: count,
@@ -193,6 +194,8 @@ export const reportSchema = z.strictObject({
     dirty: count,
     deferred: count,
     unchanged: count,
+    /** Sent as deltas in stage three: only the blocks that had changed. Not among the transferred. */
+    delta: count,
     pulled: count,
     prepulled: count,
     pushed: count,
@@ -200,7 +203,8 @@ export const reportSchema = z.strictObject({
     torn: count,
     mostSendsOfOnePage: count,
   }),
-  bytes: z.strictObject({ wire: count, bulk: count, urgent: count, control: count }),
+  /** `delta` are those of the blocks of such pages. */
+  bytes: z.strictObject({ wire: count, bulk: count, urgent: count, control: count, delta: count }),
   /** Null where the destination did not come to say, because the migration did not complete. */
   faults: z
     .strictObject({

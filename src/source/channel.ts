@@ -73,7 +73,7 @@ export class Channel {
       own.socket,
       counter,
       FIRST_DATA_SEQUENCE,
-      seat.tuning.checksums,
+      seat.tuning,
     );
     this.order = new PushOrder(this.tables);
     this.neighbours = new Neighbours(this.tables, this.ram.vcpuCount);
@@ -145,11 +145,12 @@ export class Channel {
   /** The urgent channel: the destination takes these as soon as it has taken the guest over. */
   private sendAhead(pages: readonly number[]): void {
     for (const page of pages) {
-      if (this.tables.queued.claim(page)) this.sender.add(page, this.seat.tuning.unchanged);
+      if (this.tables.queued.claim(page)) this.sender.add(page, true);
       // The push begins where the guest works, as if it had faulted there.
       this.order.faulted(page);
     }
-    this.drainLimit.charge(this.sender.flush(PURPOSE.PUSH, 0));
+    for (let bytes; (bytes = this.sender.flush(PURPOSE.PUSH, 0)) > 0;)
+      this.drainLimit.charge(bytes);
   }
 
   private stageThree(): Drain {
@@ -158,7 +159,6 @@ export class Channel {
       tables,
       sender,
       drainLimit,
-      seat.tuning.unchanged,
       clock,
       new CreditWindow(seat.bulkCount, this.passRate),
     );
@@ -248,7 +248,7 @@ export class Channel {
     if (again === 1 && !isNews) this.noteAgain(page);
     // A page that is under way already will arrive; only one that arrived corrupt is sent again.
     if (isNews || again === 1) {
-      this.sender.add(page, this.seat.tuning.unchanged && again !== 1);
+      this.sender.add(page, again !== 1);
       const bytes = this.sender.flush(PURPOSE.PULL, 0);
       // It does not wait for the rate, but what is pushed after it does.
       this.drainLimit.charge(bytes);

@@ -28,7 +28,6 @@ export class Drain {
     private readonly tables: MigrationTables,
     private readonly sender: PageSender,
     private readonly limit: RateLimit,
-    private readonly mayBeUnchanged: boolean,
     private readonly clock: Clock,
     private readonly window: CreditWindow,
   ) {
@@ -40,9 +39,7 @@ export class Drain {
   /** From now on pushes. */
   push(): void {
     this.enqueue(PRIORITY.PUSH, () => {
-      const pages = this.order.claim(this.framePages());
-      if (pages.length === 0) return;
-      for (const page of pages) this.sender.add(page, this.mayBeUnchanged);
+      if (!this.fill()) return;
       this.flush(PURPOSE.PUSH);
       this.push();
     });
@@ -53,7 +50,7 @@ export class Drain {
     this.enqueue(PRIORITY.PREPULL, () => {
       const now = this.framePages();
       for (const page of pages.subarray(0, now)) {
-        if (this.tables.queued.claim(page)) this.sender.add(page, this.mayBeUnchanged);
+        if (this.tables.queued.claim(page)) this.sender.add(page, true);
       }
       this.flush(PURPOSE.PREPULL);
       if (pages.length > now) this.prepull(pages.subarray(now));
@@ -83,10 +80,27 @@ export class Drain {
     );
   }
 
+  /** Claims and adds pages until a frame is full, which takes more of them where little has changed; false where none was left. */
+  private fill(): boolean {
+    const { order, sender } = this;
+    const framePages = this.framePages();
+    let claimed = 0;
+    for (let room = framePages; room > 0;) {
+      const pages = order.claim(room);
+      if (pages.length === 0) break;
+      for (const page of pages) sender.add(page, true);
+      claimed += pages.length;
+      const contentPages = Math.ceil(sender.contentBytes / PAGE_BYTES);
+      room = Math.min(framePages - contentPages, MAX_DATA_PAGES - claimed);
+    }
+    return claimed > 0;
+  }
+
   private flush(purpose: typeof PURPOSE.PUSH | typeof PURPOSE.PREPULL): void {
-    const bytes = this.sender.flush(purpose, 0);
-    this.limit.charge(bytes);
-    if (bytes > 0) this.sent(bytes);
+    for (let bytes; (bytes = this.sender.flush(purpose, 0)) > 0;) {
+      this.limit.charge(bytes);
+      this.sent(bytes);
+    }
   }
 
   /** Resolves when a frame may leave: within the window, the socket's queue and the rate, which others use up meanwhile. */

@@ -1,6 +1,7 @@
 import { AtomicPageBitmap, bitmapBytes } from "../memory/bitmap.js";
 import { SharedCounters } from "../memory/counters.js";
 import { EpochTracker } from "../memory/tracker.js";
+import { BLOCKS_PER_PAGE } from "../protocol/deltas.js";
 
 const COUNTERS = [
   /** The next chunk of the pass that no channel has taken yet. */
@@ -12,6 +13,9 @@ const COUNTERS = [
   "stageThreePages",
   "zeroPages",
   "unchangedPages",
+  /** Pages of which only the changed blocks were sent, and the bytes of those blocks. */
+  "deltaPages",
+  "deltaBytes",
   "pulledPages",
   "prepulledPages",
   /** The same, and those that were zero or unchanged: the destination counts a hit for each. */
@@ -40,6 +44,7 @@ export interface MigrationTablesHandle {
   readonly pageCount: number;
   readonly marks: SharedArrayBuffer;
   readonly checksums: SharedArrayBuffer;
+  readonly blockSums: SharedArrayBuffer;
   readonly sends: SharedArrayBuffer;
   readonly queued: SharedArrayBuffer;
   readonly resend: SharedArrayBuffer;
@@ -52,14 +57,16 @@ export interface MigrationTablesHandle {
 /**
  * What the threads of one outgoing migration know together, per page.
  *
- * `checksums` and `sends` are plain: a page belongs to one thread at a time. In stage one that is the
+ * `checksums`, `blockSums` and `sends` are plain: a page belongs to one thread at a time. In stage one that is the
  * thread that took its chunk, in stage three the one that claimed its bit in `queued`; between the two lie the
  * barrier's messages through the main thread, which order them.
  */
 export class MigrationTables {
   /** Two words per page: the checksum of its contents when they were last sent; see page kernels. */
   readonly checksums: Int32Array;
-  /** How often the page's contents have crossed the wire. */
+  /** `BLOCKS_PER_PAGE` words per page: the sums of its blocks when it was last sent before stage three. */
+  readonly blockSums: Int32Array;
+  /** How often the page's contents have crossed the wire, whole or as a delta. */
   readonly sends: Uint16Array;
   /** Stage three: pages that some thread has taken on to send, so that none is sent twice. */
   readonly queued: AtomicPageBitmap;
@@ -75,6 +82,7 @@ export class MigrationTables {
 
   constructor(readonly handle: MigrationTablesHandle) {
     this.checksums = new Int32Array(handle.checksums);
+    this.blockSums = new Int32Array(handle.blockSums);
     this.sends = new Uint16Array(handle.sends);
     this.queued = new AtomicPageBitmap(handle.pageCount, handle.queued);
     this.resend = new AtomicPageBitmap(handle.pageCount, handle.resend);
@@ -88,6 +96,8 @@ export class MigrationTables {
       pageCount,
       marks: EpochTracker.createMarks(pageCount),
       checksums: new SharedArrayBuffer(pageCount * 8),
+      // Of memory that is never touched nothing is taken.
+      blockSums: new SharedArrayBuffer(pageCount * BLOCKS_PER_PAGE * 4),
       sends: new SharedArrayBuffer(pageCount * 2),
       queued: new SharedArrayBuffer(bitmapBytes(pageCount)),
       resend: new SharedArrayBuffer(bitmapBytes(pageCount)),

@@ -3,6 +3,7 @@ import { PAGE_BYTES } from "../memory/geometry.js";
 import { createPageKernel, type PageKernel } from "../memory/kernel.js";
 import type { GuestRam } from "../memory/ram.js";
 import { NEVER } from "../memory/words.js";
+import { BLOCK_BYTES, BLOCKS_PER_PAGE, countBlocks, DeltaTable } from "../protocol/deltas.js";
 import { nextSequence } from "../protocol/frame.js";
 import {
   encodeWords,
@@ -14,7 +15,9 @@ import {
 } from "../protocol/pages.js";
 import { descriptorOf } from "../transport/descriptor.js";
 import { writeNow } from "../transport/write-now.js";
+import { BlockSums } from "./block-sums.js";
 import type { MigrationTables, SourceCounter } from "./migration-tables.js";
+import type { Tuning } from "./tuning.js";
 
 /**
  * Bytes that may wait in this process for the socket: enough that the link never idles while the next
@@ -25,6 +28,9 @@ const MAX_WAITING_BYTES = 3 * 2 ** 20;
 /** A frame of so few bytes, two pages and their table, is sooner copied into one piece than handed to the socket in several. */
 const MOST_COPIED_BYTES = 2 * PAGE_BYTES + 256;
 
+/** A page of which more blocks than this have changed goes whole: it saves next to nothing then. */
+const MOST_BLOCKS = 6;
+
 const PURPOSE_COUNTER: Readonly<Record<Purpose, SourceCounter | null>> = {
   [PURPOSE.PASS]: null,
   [PURPOSE.PUSH]: "pushedPages",
@@ -34,11 +40,13 @@ const PURPOSE_COUNTER: Readonly<Record<Purpose, SourceCounter | null>> = {
 
 /**
  * Puts pages into frames and writes them to one connection, straight from guest memory: `add` page after
- * page, then `flush`. Belongs to one thread.
+ * page, then `flush`, in stage three until it returns 0. Belongs to one thread.
  */
 export class PageSender {
   private readonly kernel: PageKernel;
   private readonly table = new PageTable();
+  private readonly deltas = new DeltaTable();
+  private readonly blockSums: BlockSums;
   /** Of all frames so far. */
   sentBytes = 0;
   private zeroPages = 0;
@@ -56,9 +64,10 @@ export class PageSender {
     private readonly socket: net.Socket,
     private readonly byteCounter: "bulkBytes" | "urgentBytes",
     private sequence: number,
-    private readonly checksums: boolean,
+    private readonly tuning: Pick<Tuning, "checksums" | "unchanged" | "delta">,
   ) {
     this.kernel = createPageKernel(ram.handle.memory);
+    this.blockSums = new BlockSums(this.kernel, tables.blockSums);
     this.memory = Buffer.from(ram.buffer);
     this.fd = descriptorOf(socket);
   }
@@ -77,7 +86,7 @@ export class PageSender {
 
   /** Whether another page may be added before `flush`. */
   get hasRoom(): boolean {
-    return this.table.hasRoom;
+    return this.table.hasRoom && this.deltas.hasRoom;
   }
 
   /** Pages of the frame under way whose contents it will carry. */
@@ -85,19 +94,20 @@ export class PageSender {
     return this.table.dataPages;
   }
 
-  /** Pages of the frame under way. */
-  get pageCount(): number {
-    return this.zeroPages + this.table.dataPages + this.table.unchangedPages;
+  /** Contents that were added since the last frame left. */
+  get contentBytes(): number {
+    return this.table.dataPages * PAGE_BYTES + this.deltas.blockCount * BLOCK_BYTES;
   }
 
   /**
-   * Adds a page to the frame: as zero, as unchanged since it was last sent (where `mayBeUnchanged`), or
-   * with its contents.
+   * Adds a page: as zero, as unchanged since it was last sent or by what has changed since (where the destination `mayHave`
+   * that), or with its contents.
    */
-  add(page: number, mayBeUnchanged: boolean): void {
-    const { checksums: sent, sends, resend } = this.tables;
+  add(page: number, mayHave: boolean): void {
+    const { tables, kernel, tuning } = this;
+    const { checksums: sent, sends } = tables;
     const address = page * PAGE_BYTES;
-    if (this.ram.stamps[page] === NEVER || this.kernel.isZeroPage(address) === 1) {
+    if (this.ram.stamps[page] === NEVER || kernel.isZeroPage(address) === 1) {
       this.table.add(page, RUN_KIND.ZERO);
       // What the destination holds now is no longer what the checksum was of.
       sent[page * 2] = 0;
@@ -105,49 +115,74 @@ export class PageSender {
       this.zeroPages += 1;
       return;
     }
-    const low = this.checksums ? this.kernel.checksumPage(address) : 0;
-    const high = this.checksums ? this.kernel.checksumHigh() : 0;
-    const isUnchanged =
-      mayBeUnchanged &&
-      sends[page] !== 0 &&
-      (low !== 0 || high !== 0) &&
-      sent[page * 2] === low &&
-      sent[page * 2 + 1] === high &&
-      !resend.has(page);
-    if (isUnchanged) {
+    const low = tuning.checksums ? kernel.checksumPage(address) : 0;
+    const high = tuning.checksums ? kernel.checksumHigh() : 0;
+    const sentLow = sent[page * 2] ?? 0;
+    const sentHigh = sent[page * 2 + 1] ?? 0;
+    const isThere =
+      mayHave && sends[page] !== 0 && (sentLow !== 0 || sentHigh !== 0) && !tables.resend.has(page);
+    if (isThere && tuning.unchanged && sentLow === low && sentHigh === high) {
       this.table.add(page, RUN_KIND.UNCHANGED, low, high);
       return;
     }
     sent[page * 2] = low;
     sent[page * 2 + 1] = high;
     sends[page] = (sends[page] ?? 0) + 1;
+    const changed = isThere && tuning.delta ? this.blockSums.changed(page) : 0;
+    if (changed !== 0 && countBlocks(changed) <= MOST_BLOCKS) {
+      this.deltas.add(page, changed, low, high);
+      return;
+    }
+    if (!mayHave && tuning.delta) this.blockSums.note(page);
     this.table.add(page, RUN_KIND.DATA, low, high);
   }
 
-  /** Writes the frame, if it has any page; returns its bytes. */
+  /** Writes a frame, if any page was added that has not left; returns its bytes. Deltas have frames of their own. */
   flush(purpose: Purpose, pass: number): number {
+    if (!this.table.isEmpty) return this.flushPages(purpose, pass);
+    if (this.deltas.pageCount > 0) return this.flushDeltas(purpose);
+    return 0;
+  }
+
+  private flushPages(purpose: Purpose, pass: number): number {
     const { table } = this;
-    if (table.isEmpty) return 0;
     const frameBytes = table.frontBytes + table.dataPages * PAGE_BYTES;
+    const { dataPages, unchangedPages } = table;
     // Before it leaves: the destination may speak of these pages at once.
-    this.count(purpose, frameBytes);
-    this.sentBytes += frameBytes;
-    if (frameBytes <= MOST_COPIED_BYTES) this.writeCopy(frameBytes, purpose, pass);
-    else this.writeInPlace(frameBytes, table.bytes(purpose, pass, this.nextSequence()));
+    this.count(purpose, this.zeroPages + dataPages + unchangedPages, frameBytes);
+    this.countPages(purpose);
+    if (frameBytes <= MOST_COPIED_BYTES) {
+      table.writeTo(this.copyView, purpose, pass, this.nextSequence());
+      this.writeCopy(this.contents(), table.frontBytes, frameBytes);
+    } else this.writeInPlace(frameBytes, table.bytes(purpose, pass, this.nextSequence()));
     table.reset();
     this.zeroPages = 0;
     return frameBytes;
   }
 
-  /** A page that a guest waits for: nothing is left behind for it but the page. */
-  private writeCopy(frameBytes: number, purpose: Purpose, pass: number): void {
-    const { table, socket, copy, fd } = this;
-    table.writeTo(this.copyView, purpose, pass, this.nextSequence());
-    let at = table.frontBytes;
-    for (const contents of this.contents()) {
-      copy.set(contents, at);
-      at += contents.byteLength;
+  private flushDeltas(purpose: Purpose): number {
+    const { deltas } = this;
+    const { frameBytes, frontBytes } = deltas;
+    this.count(purpose, deltas.pageCount, frameBytes);
+    this.tables.counters.add("deltaPages", deltas.pageCount);
+    this.tables.counters.add("deltaBytes", deltas.blockCount * BLOCK_BYTES);
+    if (frameBytes <= MOST_COPIED_BYTES) {
+      deltas.writeTo(this.copyView, purpose, this.nextSequence());
+      this.writeCopy(this.blocks(), frontBytes, frameBytes);
+    } else {
+      const frame = new Uint8Array(frameBytes);
+      deltas.writeTo(new DataView(frame.buffer), purpose, this.nextSequence());
+      copyInto(frame, this.blocks(), frontBytes);
+      this.write(frame);
     }
+    deltas.reset();
+    return frameBytes;
+  }
+
+  /** A page that a guest waits for: nothing is left behind for it but the page. The frame's front is in `copy` already. */
+  private writeCopy(contents: readonly Uint8Array[], frontBytes: number, frameBytes: number): void {
+    const { socket, copy, fd } = this;
+    copyInto(copy, contents, frontBytes);
     // Nothing may overtake what waits in the socket; and the number of one that is closed may be another's by now.
     const isFree = socket.writableLength === 0 && !socket.destroyed;
     const written = isFree && fd !== undefined ? writeNow(fd, copy, frameBytes) : 0;
@@ -174,7 +209,7 @@ export class PageSender {
     });
   }
 
-  /** Views of guest memory: the contents of the frame, in order. */
+  /** Views of guest memory: the contents of the frame of pages, in order. */
   private contents(): readonly Uint8Array[] {
     const { table, memory } = this;
     const views: Uint8Array[] = [];
@@ -186,21 +221,42 @@ export class PageSender {
     return views;
   }
 
+  /** The same of the frame of deltas. */
+  private blocks(): readonly Uint8Array[] {
+    const { deltas, memory } = this;
+    const views: Uint8Array[] = [];
+    for (let index = 0; index < deltas.pageCount; index += 1) {
+      const page = deltas.pageOf(index) * PAGE_BYTES;
+      const changed = deltas.blocksOf(index);
+      for (let block = 0; block < BLOCKS_PER_PAGE; block += 1) {
+        if ((changed & (1 << block)) === 0) continue;
+        const start = page + block * BLOCK_BYTES;
+        views.push(memory.subarray(start, start + BLOCK_BYTES));
+      }
+    }
+    return views;
+  }
+
   /** Ends a pass on this connection: nothing sent later overtakes what was sent before. */
   barrier(pass: number): void {
     this.socket.write(encodeWords(FRAME_TYPES.BARRIER, this.nextSequence(), [pass]));
   }
 
-  private count(purpose: Purpose, frameBytes: number): void {
+  private count(purpose: Purpose, pageCount: number, frameBytes: number): void {
+    const { counters } = this.tables;
+    if (purpose === PURPOSE.PREPULL) counters.add("prepulledOfAnyKind", pageCount);
+    counters.add(this.byteCounter, frameBytes);
+    this.sentBytes += frameBytes;
+  }
+
+  private countPages(purpose: Purpose): void {
     const { counters } = this.tables;
     const { dataPages, unchangedPages } = this.table;
     counters.add(purpose === PURPOSE.PASS ? "stageOnePages" : "stageThreePages", dataPages);
     const counter = PURPOSE_COUNTER[purpose];
     if (counter !== null) counters.add(counter, dataPages);
-    if (purpose === PURPOSE.PREPULL) counters.add("prepulledOfAnyKind", this.pageCount);
     if (this.zeroPages > 0) counters.add("zeroPages", this.zeroPages);
     if (unchangedPages > 0) counters.add("unchangedPages", unchangedPages);
-    counters.add(this.byteCounter, frameBytes);
   }
 
   private left(frameBytes: number): void {
@@ -213,5 +269,14 @@ export class PageSender {
     const { sequence } = this;
     this.sequence = nextSequence(sequence);
     return sequence;
+  }
+}
+
+/** Puts `pieces` one behind the other, from byte `start` of `target` on. */
+function copyInto(target: Uint8Array, pieces: readonly Uint8Array[], start: number): void {
+  let at = start;
+  for (const piece of pieces) {
+    target.set(piece, at);
+    at += piece.byteLength;
   }
 }

@@ -9,6 +9,8 @@ export interface Tuning {
   readonly defer: boolean;
   /** Stage three: do not send a page again whose contents are what was sent. Found by its checksum. */
   readonly unchanged: boolean;
+  /** Stage three: of a page that was sent before, send only the blocks that have changed. Found by sums that go with its checksum. */
+  readonly delta: boolean;
   /** Stage three: send the neighbours of a fault along. */
   readonly prepull: boolean;
   /** Send each page with a checksum, which the destination compares. Without, TCP's own is all there is. */
@@ -26,6 +28,7 @@ export function completeTuning(choice: TuningChoice = {}): Tuning {
   return {
     defer: choice.defer ?? true,
     unchanged: choice.unchanged ?? checksums,
+    delta: choice.delta ?? checksums,
     prepull: choice.prepull ?? true,
     checksums,
     chunkPages: choice.chunkPages ?? MAX_DATA_PAGES,
@@ -33,7 +36,11 @@ export function completeTuning(choice: TuningChoice = {}): Tuning {
 }
 
 /** What is wrong with a choice, if anything is. */
-export function tuningProblem({ unchanged, checksums }: TuningChoice = {}): string | undefined {
-  if (unchanged !== true || checksums !== false) return undefined;
-  return "unchanged pages are found by their checksums, which are off";
+export function tuningProblem(choice: TuningChoice = {}): string | undefined {
+  if (choice.checksums !== false) return undefined;
+  if (choice.unchanged === true) {
+    return "unchanged pages are found by their checksums, which are off";
+  }
+  if (choice.delta === true) return "deltas are put together by checksums, which are off";
+  return undefined;
 }

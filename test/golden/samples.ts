@@ -1,4 +1,5 @@
 import { encodeMessage } from "../../src/protocol/codec.js";
+import { DeltaTable } from "../../src/protocol/deltas.js";
 import type { MessageBody, MessageName } from "../../src/protocol/messages.js";
 import {
   encodeWords,
@@ -30,7 +31,14 @@ const report: Report = {
     throttle: { startPercent: 20, stepPercent: 10, maxPercent: 99 },
     maxDowntimeMs: 50,
     maxTotalMs: 30000,
-    tuning: { defer: true, unchanged: true, prepull: true, checksums: true, chunkPages: 256 },
+    tuning: {
+      defer: true,
+      unchanged: true,
+      delta: true,
+      prepull: true,
+      checksums: true,
+      chunkPages: 256,
+    },
   },
   algorithm: "pre-copy",
   choice: { algorithm: "pre-copy", why: "the 9000 dirty pages take 30 ms" },
@@ -68,13 +76,14 @@ const report: Report = {
     dirty: 9000,
     deferred: 0,
     unchanged: 144,
+    delta: 100,
     pulled: 20,
     prepulled: 300,
     pushed: 8536,
     torn: 12,
     mostSendsOfOnePage: 2,
   },
-  bytes: { wire: 1105920000, bulk: 1105000000, urgent: 900000, control: 20000 },
+  bytes: { wire: 1105920000, bulk: 1105000000, urgent: 900000, control: 20000, delta: 81920 },
   faults: {
     count: 25,
     networkFaultPercent: 0.25,
@@ -168,6 +177,14 @@ export const FRAMES: { readonly [Type in keyof typeof FRAME_TYPES]: () => Uint8A
     table.add(9, RUN_KIND.ZERO);
     table.add(7, RUN_KIND.UNCHANGED, 0x24232221, 0x28272625);
     return table.bytes(PURPOSE.PREPULL, 5, SEQUENCE);
+  },
+  DELTAS: () => {
+    const table = new DeltaTable();
+    table.add(0x01020304, 0b10000001, 0x14131211, 0x18171615);
+    table.add(9, 0b10, -1, -2);
+    const front = new Uint8Array(table.frontBytes);
+    table.writeTo(new DataView(front.buffer), PURPOSE.PREPULL, SEQUENCE);
+    return front;
   },
   BARRIER: () => encodeWords(FRAME_TYPES.BARRIER, SEQUENCE, [5]),
   REQUEST: () => encodeWords(FRAME_TYPES.REQUEST, SEQUENCE, [0x01020304, 1, 2, 3]),

@@ -50,6 +50,20 @@ function pages(...body: Parameters<typeof pagesBody>): Attack {
   });
 }
 
+/** A frame of deltas that says of itself whatever it likes. */
+function deltas(
+  head: readonly [pages: number, blocks: number],
+  table: readonly (readonly [page: number, blocks: number])[],
+  contentBytes: number,
+  purpose: number = PURPOSE.PUSH,
+): Attack {
+  const words = [...head, ...table.flatMap((delta) => [...delta, 0, 0])];
+  const body = [Buffer.from(Uint32Array.from(words).buffer), Buffer.alloc(contentBytes)];
+  return onBulk((bulk) => {
+    bulk.sayFrame(FRAME_TYPES.DELTAS, Buffer.concat(body), purpose);
+  });
+}
+
 /** After stage one. */
 function switchover(...how: Parameters<HostileSource["switchOver"]>): Attack {
   return async (source) => {
@@ -234,6 +248,47 @@ const ATTACKS: readonly (readonly [string, FailureCode, Attack])[] = [
     "FRAME_MALFORMED",
     pages([1, 1, 0, 1], [[0, 2, DATA]], 8 + 4096),
   ],
+  ["pushes a delta before the switchover", "MESSAGE_UNEXPECTED", deltas([1, 1], [[0, 1]], 512)],
+  ["sends a delta in a pass", "FRAME_MALFORMED", deltas([1, 1], [[0, 1]], 512, PURPOSE.PASS)],
+  ["sends deltas for no known purpose", "FRAME_MALFORMED", deltas([1, 1], [[0, 1]], 512, 4)],
+  [
+    "sends a frame of deltas without a head",
+    "FRAME_MALFORMED",
+    onBulk((bulk) => {
+      bulk.sayFrame(FRAME_TYPES.DELTAS, new Uint8Array(4), PURPOSE.PUSH);
+    }),
+  ],
+  ["sends a frame of no deltas", "FRAME_MALFORMED", deltas([0, 0], [], 0)],
+  [
+    "sends more deltas than may be",
+    "FRAME_MALFORMED",
+    deltas(
+      [MAX_DATA_PAGES + 1, MAX_DATA_PAGES + 1],
+      Array(MAX_DATA_PAGES + 1).fill([0, 1]),
+      512 * (MAX_DATA_PAGES + 1),
+    ),
+  ],
+  [
+    "sends a delta of a page that is not there",
+    "PAGE_OUT_OF_RANGE",
+    deltas([1, 1], [[PAGE_COUNT, 1]], 512),
+  ],
+  [
+    "sends a delta of no blocks",
+    "FRAME_MALFORMED",
+    deltas(
+      [2, 2],
+      [
+        [0, 0],
+        [1, 3],
+      ],
+      1024,
+    ),
+  ],
+  ["sends a delta of nine blocks", "FRAME_MALFORMED", deltas([1, 8], [[0, 0x1ff]], 4096)],
+  ["announces more blocks than pages have", "FRAME_MALFORMED", deltas([1, 9], [[0, 255]], 9 * 512)],
+  ["announces more blocks than its deltas name", "FRAME_MALFORMED", deltas([1, 2], [[0, 1]], 1024)],
+  ["sends fewer blocks than it announces", "FRAME_MALFORMED", deltas([1, 2], [[0, 3]], 512)],
   [
     "pushes a page before the switchover",
     "MESSAGE_UNEXPECTED",

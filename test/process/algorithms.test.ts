@@ -175,6 +175,16 @@ test("without checksums a guest arrives as well, and nothing is said to be verif
   await assertUnmoved(dest);
 });
 
+test("without deltas every page goes whole, and hot ones are left to stage three", async () => {
+  await using a = await Daemon.source("hot-cold rate=20000/s", ...MEMORY);
+  await using dest = await Daemon.dest();
+  const report = await move(a, dest, { ...SLOW, tuning: { delta: false } });
+  const { delta, stageThree, unchanged, dirty, deferred } = report.pages;
+  assert.deepEqual([delta, report.bytes.delta, stageThree + unchanged], [0, 0, dirty]);
+  assert.ok(deferred > 0);
+  await assertUnmoved(dest);
+});
+
 test("stop-and-copy sends every page once, while the guest stands still", async () => {
   await using a = await Daemon.source("random-writer rate=3000/s", ...MEMORY);
   const report = await move(a, b, { ...SLOW, algorithm: "stop-and-copy" });
@@ -223,5 +233,8 @@ test("a host refuses an option that the algorithm would ignore", async () => {
   const both = { tuning: { checksums: false, unchanged: true } };
   const pointless = { code: "USAGE", message: /unchanged pages are found by their checksums/ };
   await assert.rejects(a.migrate(b, both), pointless);
+  const deltas = { tuning: { checksums: false, delta: true } };
+  const baseless = { code: "USAGE", message: /deltas are put together by checksums/ };
+  await assert.rejects(a.migrate(b, deltas), baseless);
   assert.equal((await a.guest()).state, "running");
 });

@@ -56,7 +56,7 @@ const WHEREABOUTS: Readonly<Record<Exclude<Outcome, "inDoubt">, string>> = {
 
 function table(report: Report): [string, string][] {
   const { times, downtimeParts: parts, pages, bytes, faults, verified } = report;
-  const { stageOne: one, stageThree: three, dirty, unchanged } = pages;
+  const { stageOne: one, stageThree: three, dirty, unchanged, delta } = pages;
   const { deferred, torn, pushed, pulled, prepulled } = pages;
   const n = formatNumber;
   const { preparationMs: preparation, downtimeMs: downtime, resumeMs: resume, totalMs } = times;
@@ -73,7 +73,7 @@ function table(report: Report): [string, string][] {
     ["rounds", roundsLine(report)],
     ["memory", `${size}, ${vcpus}, ${report.tracker} tracking, generation ${n(report.generation)}`],
     ["pages", `${n(pages.transferred)} sent, ${n(pages.zero)} zero, ${sends}`],
-    ["stages", list({ one, dirty, three, unchanged })],
+    ["stages", list({ one, dirty, three, unchanged, delta })],
     ["", list({ deferred, torn, pushed, pulled })],
     ["prepulled", `${n(prepulled)}${faults === null ? "" : touched(faults)}`],
     ["wire", `${formatBytes(bytes.wire)}, ${formatRate(rate)}${limitsOf(report)}, ${channels}`],

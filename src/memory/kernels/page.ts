@@ -11,6 +11,7 @@
  */
 
 const PAGE_BYTES: usize = 4096;
+const BLOCK_BYTES: usize = 512;
 
 const PRIME_1: u64 = 0x9e3779b185ebca87;
 const PRIME_2: u64 = 0xc2b2ae3d27d4eb4f;
@@ -18,9 +19,29 @@ const PRIME_3: u64 = 0x165667b19e3779f9;
 
 let high: i32 = 0;
 
+// Sums of the blocks of the page whose checksum was computed last, two in each.
+let sums01: u64 = 0;
+let sums23: u64 = 0;
+let sums45: u64 = 0;
+let sums67: u64 = 0;
+
 /** Upper half of the last checksum. */
 export function checksumHigh(): i32 {
   return high;
+}
+
+/** The sum of block `index` (0 to 7) of the page whose checksum was computed last. */
+export function blockSum(index: i32): i32 {
+  const pair = index < 4 ? (index < 2 ? sums01 : sums23) : index < 6 ? sums45 : sums67;
+  return <i32>(pair >> ((index & 1) * 32));
+}
+
+/** What one block has added to the sums of its page, in 32 bits. */
+function foldBlock(sums: v128): u64 {
+  const mixed =
+    (v128.extract_lane<u64>(sums, 0) * PRIME_2) ^
+    rotl<u64>(v128.extract_lane<u64>(sums, 1) * PRIME_1, 29);
+  return (mixed * PRIME_3) >> 32;
 }
 
 function stir(hash: u64, sums: v128): u64 {
@@ -45,22 +66,33 @@ export function checksumPage(address: usize): i32 {
   let key = i32x4(0x1c3a5b97, 0x6f09d2e3, 0xb54e871d, 0xd8216fa9);
   let otherKey = i32x4(0x93d765dd, 0x2e4b1a6f, 0xf1c8093b, 0x47ae5d15);
   const step = i32x4(0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f);
-  for (let offset: usize = 0; offset < PAGE_BYTES; offset += 64) {
-    const at = address + offset;
-    const first = v128.load(at);
-    const second = v128.load(at, 16);
-    const third = v128.load(at, 32);
-    const fourth = v128.load(at, 48);
-    const x = v128.xor(first, key);
-    const y = v128.xor(second, otherKey);
-    a = i64x2.add(i64x2.add(a, i64x2.extmul_low_i32x4_u(x, y)), second);
-    b = i64x2.add(i64x2.add(b, i64x2.extmul_high_i32x4_u(x, y)), first);
-    const z = v128.xor(third, key);
-    const w = v128.xor(fourth, otherKey);
-    c = i64x2.add(i64x2.add(c, i64x2.extmul_low_i32x4_u(z, w)), fourth);
-    d = i64x2.add(i64x2.add(d, i64x2.extmul_high_i32x4_u(z, w)), third);
-    key = i32x4.add(key, step);
-    otherKey = i32x4.sub(otherKey, step);
+  let before = i64x2.add(i64x2.add(a, b), i64x2.add(c, d));
+  for (let block: usize = 0; block < PAGE_BYTES; block += BLOCK_BYTES) {
+    for (let offset: usize = 0; offset < BLOCK_BYTES; offset += 64) {
+      const at = address + block + offset;
+      const first = v128.load(at);
+      const second = v128.load(at, 16);
+      const third = v128.load(at, 32);
+      const fourth = v128.load(at, 48);
+      const x = v128.xor(first, key);
+      const y = v128.xor(second, otherKey);
+      a = i64x2.add(i64x2.add(a, i64x2.extmul_low_i32x4_u(x, y)), second);
+      b = i64x2.add(i64x2.add(b, i64x2.extmul_high_i32x4_u(x, y)), first);
+      const z = v128.xor(third, key);
+      const w = v128.xor(fourth, otherKey);
+      c = i64x2.add(i64x2.add(c, i64x2.extmul_low_i32x4_u(z, w)), fourth);
+      d = i64x2.add(i64x2.add(d, i64x2.extmul_high_i32x4_u(z, w)), third);
+      key = i32x4.add(key, step);
+      otherKey = i32x4.sub(otherKey, step);
+    }
+    const after = i64x2.add(i64x2.add(a, b), i64x2.add(c, d));
+    const sum = foldBlock(i64x2.sub(after, before));
+    before = after;
+    // The latest is the upper half of the last pair; all others move down by one.
+    sums01 = (sums01 >> 32) | (sums23 << 32);
+    sums23 = (sums23 >> 32) | (sums45 << 32);
+    sums45 = (sums45 >> 32) | (sums67 << 32);
+    sums67 = (sums67 >> 32) | (sum << 32);
   }
   let hash = stir(stir(stir(stir(PRIME_3, a), b), c), d);
   hash = (hash ^ (hash >> 33)) * PRIME_2;

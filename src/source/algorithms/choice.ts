@@ -46,6 +46,7 @@ const KNOB_MEANT_FOR: Readonly<Record<keyof TuningChoice, readonly AlgorithmName
   defer: ["three-stage", "auto"],
   chunkPages: ["three-stage", "auto"],
   unchanged: ["three-stage", "auto"],
+  delta: ["three-stage", "auto"],
   prepull: ["post-copy", "three-stage", "auto"],
   checksums: ALGORITHM_NAMES,
 };

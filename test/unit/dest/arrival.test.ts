@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Arrival, type ArrivalSink } from "../../../src/dest/arrival.js";
 import { ArrivalTables } from "../../../src/dest/arrival-tables.js";
-import type { IncomingFrame } from "../../../src/dest/page-receiver.js";
+import type { IncomingDeltas, IncomingFrame } from "../../../src/dest/page-receiver.js";
 import { install } from "../../../src/dest/take-over.js";
 import { PageBitmap } from "../../../src/memory/bitmap.js";
 import { EpochMember } from "../../../src/memory/epoch.js";
@@ -11,6 +11,7 @@ import { createPageKernel } from "../../../src/memory/kernel.js";
 import { GuestRam } from "../../../src/memory/ram.js";
 import { TrackedMemory } from "../../../src/memory/tracked-memory.js";
 import { FIRST_EPOCH, NEVER, VCPU_WORDS, vcpuWords } from "../../../src/memory/words.js";
+import { BLOCK_BYTES, BLOCKS_PER_PAGE, countBlocks } from "../../../src/protocol/deltas.js";
 import { type PageRun, PURPOSE, type Purpose, RUN_KIND } from "../../../src/protocol/pages.js";
 import { failsWith } from "../../failures.js";
 import { reportOf, startThread } from "../../threads.js";
@@ -151,6 +152,74 @@ function deliver(channel: Arrival, purpose: Purpose, deliveries: readonly Delive
   place(channel, frame, deliveries);
   channel.accept(frame);
 }
+
+/** Deltas by which pages of old contents get these blocks of fresh ones. */
+function deltasOf(...pages: readonly (readonly [page: number, blocks: number])[]): IncomingDeltas {
+  const deltas = pages.map(([page, blocks]) => {
+    const bytes = new Uint8Array(scratch.buffer).fill(old.fill, 0, PAGE_BYTES);
+    for (let block = 0; block < BLOCKS_PER_PAGE; block += 1) {
+      if ((blocks & (1 << block)) === 0) continue;
+      bytes.fill(fresh.fill, block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES);
+    }
+    const low = kernel.checksumPage(0);
+    return { page, blocks, low, high: kernel.checksumHigh() };
+  });
+  const blocks = deltas.reduce((sum, it) => sum + countBlocks(it.blocks), 0);
+  return { purpose: PURPOSE.PUSH, deltas, blocks, frameBytes: 4711 };
+}
+
+/** The bytes of which the blocks of a page are made; fails when one is made of several. */
+function blocksAt(arriving: Arriving, page: number): number[] {
+  return Array.from({ length: BLOCKS_PER_PAGE }, (_, block) => {
+    const start = page * PAGE_BYTES + block * BLOCK_BYTES;
+    const found = new Set(arriving.bytes.subarray(start, start + BLOCK_BYTES));
+    assert.equal(found.size, 1);
+    return [...found][0] ?? 0;
+  });
+}
+
+test("a delta changes the blocks that it names, and those of pages that are here already change nothing", () => {
+  const arriving = Arriving.withMissing(3, 6);
+  const channel = arriving.channel();
+  // Page 4 was never missing: its blocks lie between those that are wanted.
+  const frame = deltasOf([3, 0b1000_0001], [4, 0b110], [6, 0b10]);
+  const blocks = channel.placeDeltas(frame);
+  assert.equal(blocks.byteLength, 5 * BLOCK_BYTES);
+  blocks.fill(fresh.fill);
+  blocks.fill(newest, 2 * BLOCK_BYTES, 4 * BLOCK_BYTES);
+  assert.equal(arriving.ram.arrived.has(3), false);
+  channel.acceptDeltas(frame);
+  const [was, is] = [old.fill, fresh.fill];
+  assert.deepEqual(blocksAt(arriving, 3), [is, was, was, was, was, was, was, is]);
+  assert.equal(arriving.contents(4), old.fill);
+  assert.deepEqual(blocksAt(arriving, 6), [was, is, was, was, was, was, was, was]);
+  assert.deepEqual(arriving.said, ["bulk credit 4711", "bulk whole"]);
+  assert.equal(arriving.tables.counters.read("verifiedPages"), PAGE_COUNT + 2);
+});
+
+test("a delta of something else than is here is not shown to the guest, and the page comes whole", () => {
+  const arriving = Arriving.withMissing(3);
+  const channel = arriving.channel();
+  arriving.bytes[3 * PAGE_BYTES] = 0x99;
+  const frame = deltasOf([3, 0b10]);
+  channel.placeDeltas(frame).fill(fresh.fill);
+  channel.acceptDeltas(frame);
+  assert.deepEqual(arriving.said, ["bulk again 3", "bulk credit 4711"]);
+  assert.equal(arriving.ram.arrived.has(3), false);
+  deliver(channel, PURPOSE.PULL, [[3, fresh]]);
+  assert.equal(arriving.contents(3), fresh.fill);
+  assert.equal(arriving.said.at(-1), "bulk whole");
+});
+
+test("a frame that has two deltas of a page brings the first", () => {
+  const arriving = Arriving.withMissing(3, 4);
+  const channel = arriving.channel();
+  const frame = deltasOf([3, 0b1], [3, 0b10]);
+  channel.placeDeltas(frame).fill(fresh.fill);
+  channel.acceptDeltas(frame);
+  assert.deepEqual(blocksAt(arriving, 3).slice(0, 2), [fresh.fill, old.fill]);
+  assert.equal(arriving.tables.missingPages, 1);
+});
 
 for (const late of [fresh, "zero", "unchanged"] as const) {
   const what = typeof late === "object" ? "with contents" : late;

@@ -1,3 +1,4 @@
+import { BLOCK_BYTES } from "../../../src/protocol/deltas.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -34,6 +35,7 @@ class Log implements FrameHandler {
   readonly pageCount = PAGE_COUNT;
   readonly lines: string[] = [];
   private readonly memory = Buffer.alloc(PAGE_COUNT * 4096);
+  private readonly blocks = Buffer.alloc(PAGE_COUNT * 4096);
 
   place({ runs }: Parameters<FrameHandler["place"]>[0]): Uint8Array[] {
     return runs
@@ -53,6 +55,16 @@ class Log implements FrameHandler {
       }),
     );
     this.lines.push(`pages ${pages.join(" ")} sums ${[...checksums].join(" ")}`);
+  }
+
+  placeDeltas({ blocks }: Parameters<FrameHandler["placeDeltas"]>[0]): Uint8Array {
+    return this.blocks.subarray(0, blocks * BLOCK_BYTES);
+  }
+
+  acceptDeltas({ deltas, blocks }: Parameters<FrameHandler["acceptDeltas"]>[0]): void {
+    const pages = deltas.map((it) => [it.page, it.blocks, it.low, it.high].join(" "));
+    const bytes = this.blocks.subarray(0, blocks * BLOCK_BYTES);
+    this.lines.push(`deltas ${pages.join(", ")} blocks ${[...new Set(bytes)].join(" ")}`);
   }
 
   barrier(pass: number): void {

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { PAGE_BYTES } from "../../../src/memory/geometry.js";
 import { createPageKernel, type PageKernel } from "../../../src/memory/kernel.js";
 import { GuestRam } from "../../../src/memory/ram.js";
+import { BLOCK_BYTES, BLOCKS_PER_PAGE } from "../../../src/protocol/deltas.js";
 import { randomNumbers } from "../../random.js";
 import { seed } from "../../seed.js";
 
@@ -204,4 +205,28 @@ test("two page kernels of one memory do not mix up the halves of their checksums
   kernel.checksumPage(0);
   other.checksumPage(PAGE_BYTES);
   assert.equal(BigInt.asUintN(32, BigInt(kernel.checksumHigh())), expected);
+});
+
+test("of a page of which some bytes change, the sums of those blocks change and no others", () => {
+  const { kernel, pageBytes } = createGuest();
+  const bytes = pageBytes(1);
+  const random = randomNumbers(seed);
+  const sums = () => {
+    checksum(kernel, 1);
+    return Array.from({ length: BLOCKS_PER_PAGE }, (_, block) => kernel.blockSum(block));
+  };
+  const flips = fc.uniqueArray(fc.nat(PAGE_BYTES - 1), { minLength: 1, maxLength: 3 });
+  fc.assert(
+    fc.property(flips, fc.integer({ min: 1, max: 255 }), (places, flip) => {
+      for (let at = 0; at < PAGE_BYTES; at += 1) bytes[at] = random(256);
+      const before = sums();
+      for (const at of places) bytes[at]! ^= flip;
+      const changed = sums().flatMap((sum, block) => (sum === before[block] ? [] : [block]));
+      const expected = new Set(places.map((at) => Math.floor(at / BLOCK_BYTES)));
+      assert.deepEqual(
+        changed,
+        [...expected].sort((one, other) => one - other),
+      );
+    }),
+  );
 });

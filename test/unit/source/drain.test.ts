@@ -30,14 +30,18 @@ class Draining {
     const all = PageBitmap.empty(PAGE_COUNT);
     all.addAll();
     this.tables.planned.assign(all);
+    const { frame } = this;
     const sender = {
+      get contentBytes() {
+        return frame.length * 4096;
+      },
       ready: () => Promise.resolve(),
       add: (page: number) => this.frame.push(page),
       flush: (purpose: Purpose) => this.flush(purpose),
     } as unknown as PageSender;
     const clock = { nowMs: () => this.nowMs };
     const limit = new RateLimit(this.tables.handle.limiter, bytesPerSecond, 1, clock);
-    this.drain = new Drain(this.tables, sender, limit, true, clock, new CreditWindow(1));
+    this.drain = new Drain(this.tables, sender, limit, clock, new CreditWindow(1));
   }
 
   /** The destination takes in the oldest frame that it has not; all that follows from it has happened. */

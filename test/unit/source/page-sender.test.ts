@@ -9,6 +9,7 @@ import { FIRST_DATA_SEQUENCE, PURPOSE } from "../../../src/protocol/pages.js";
 import { MigrationTables, type SourceCounter } from "../../../src/source/migration-tables.js";
 import { PageSender } from "../../../src/source/page-sender.js";
 import { RateLimit } from "../../../src/source/rate-limit.js";
+import { completeTuning } from "../../../src/source/tuning.js";
 
 const RAM_BYTES = 64 * 1024;
 
@@ -23,7 +24,14 @@ function sending() {
       done();
     },
   }) as unknown as net.Socket;
-  const sender = new PageSender(ram, tables, nowhere, "bulkBytes", FIRST_DATA_SEQUENCE, true);
+  const sender = new PageSender(
+    ram,
+    tables,
+    nowhere,
+    "bulkBytes",
+    FIRST_DATA_SEQUENCE,
+    completeTuning(),
+  );
   const counted = (...names: readonly SourceCounter[]) =>
     names.map((it) => tables.counters.read(it));
   return { ram, tables, sender, counted };
@@ -57,7 +65,7 @@ test("a page that is as it was sent is not sent again", () => {
 
 test("a page that has changed since it was sent is sent again", () => {
   const { push, ram, tables } = sentBefore();
-  new Uint8Array(ram.buffer)[2 * PAGE_BYTES - 1] = 8;
+  new Uint8Array(ram.buffer).fill(8, PAGE_BYTES, 2 * PAGE_BYTES);
   assert.deepEqual(push(), [1, 1, 0]);
   assert.equal(tables.mostSendsOfOnePage(), 2);
 });

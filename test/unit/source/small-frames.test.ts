@@ -15,6 +15,7 @@ import {
 import { MigrationTables } from "../../../src/source/migration-tables.js";
 import { PageSender } from "../../../src/source/page-sender.js";
 import { RateLimit } from "../../../src/source/rate-limit.js";
+import { completeTuning } from "../../../src/source/tuning.js";
 
 const PAGES = 64;
 
@@ -45,7 +46,14 @@ test("frames of one page keep their order among large ones and barriers, however
       bytes.fill(page + 1, page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
     }
     const tables = MigrationTables.create(ram.pageCount, RateLimit.createState());
-    const sender = new PageSender(ram, tables, socket, "bulkBytes", FIRST_DATA_SEQUENCE, true);
+    const sender = new PageSender(
+      ram,
+      tables,
+      socket,
+      "bulkBytes",
+      FIRST_DATA_SEQUENCE,
+      completeTuning(),
+    );
     const expected: string[] = [];
     let sent = 0;
     const send = (pages: readonly number[]) => {

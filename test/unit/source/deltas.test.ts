@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import type net from "node:net";
+import { Writable } from "node:stream";
+import { test } from "node:test";
+import { PAGE_BYTES } from "../../../src/memory/geometry.js";
+import { GuestRam } from "../../../src/memory/ram.js";
+import { FIRST_EPOCH } from "../../../src/memory/words.js";
+import {
+  BLOCK_BYTES,
+  DELTAS_HEAD_BYTES,
+  readDeltas,
+  readDeltasHead,
+} from "../../../src/protocol/deltas.js";
+import { type Frame, FrameDecoder } from "../../../src/protocol/frame.js";
+import { FRAME_TYPES, MAX_PAGES_FRAME_BYTES, PURPOSE } from "../../../src/protocol/pages.js";
+import { MigrationTables } from "../../../src/source/migration-tables.js";
+import { PageSender } from "../../../src/source/page-sender.js";
+import { RateLimit } from "../../../src/source/rate-limit.js";
+import { completeTuning, type TuningChoice } from "../../../src/source/tuning.js";
+
+const PAGE_COUNT = 64;
+
+/** A guest of full pages, all of which were sent in stage one, and what is sent from then on. */
+function sentBefore(choice: TuningChoice = {}) {
+  const ram = GuestRam.allocate(PAGE_COUNT * PAGE_BYTES, 1);
+  const bytes = new Uint8Array(ram.buffer).fill(7);
+  ram.stamps.fill(FIRST_EPOCH);
+  const tables = MigrationTables.create(ram.pageCount, RateLimit.createState());
+  const frames: Frame[] = [];
+  const decoder = new FrameDecoder(MAX_PAGES_FRAME_BYTES);
+  const socket = new Writable({
+    write: (chunk: Uint8Array, _encoding, done) => {
+      frames.push(...decoder.push(chunk));
+      done();
+    },
+  }) as unknown as net.Socket;
+  const sender = new PageSender(ram, tables, socket, "bulkBytes", 0, completeTuning(choice));
+  for (let page = 0; page < PAGE_COUNT; page += 1) sender.add(page, false);
+  sender.flush(PURPOSE.PASS, 1);
+  frames.length = 0;
+  const change = (page: number, ...blocks: readonly number[]) => {
+    // The last byte of a block.
+    for (const block of blocks) bytes[page * PAGE_BYTES + (block + 1) * BLOCK_BYTES - 1]! += 1;
+  };
+  const push = (...pages: readonly number[]) => {
+    for (const page of pages) sender.add(page, true);
+    const sizes: number[] = [];
+    for (let size; (size = sender.flush(PURPOSE.PUSH, 0)) > 0;) sizes.push(size);
+    return sizes;
+  };
+  return { ram, bytes, tables, frames, change, push };
+}
+
+function typesOf(frames: readonly Frame[]): number[] {
+  return frames.map(({ type }) => type);
+}
+
+test("of a page that was sent before the blocks leave that have changed, with the checksum of all of it", () => {
+  const { frames, change, push, tables, bytes } = sentBefore();
+  change(3, 0, 7);
+  change(5, 4);
+  const sizes = push(3, 5);
+  const [frame] = frames;
+  assert.ok(frame !== undefined && frames.length === 1);
+  assert.equal(frame.type, FRAME_TYPES.DELTAS);
+  assert.deepEqual(sizes, [16 + frame.body.byteLength]);
+  const head = readDeltasHead(frame.body, frame.body.byteLength);
+  const deltas = readDeltas(frame.body.subarray(DELTAS_HEAD_BYTES), head, PAGE_COUNT);
+  assert.deepEqual(
+    deltas.map(({ page, blocks, low, high }) => [page, blocks, low, high]),
+    [3, 5].map((page) => [
+      page,
+      page === 3 ? 0b1000_0001 : 0b1_0000,
+      tables.checksums[page * 2],
+      tables.checksums[page * 2 + 1],
+    ]),
+  );
+  const contents = frame.body.subarray(DELTAS_HEAD_BYTES + head.tableBytes);
+  const expected = [3 * 8, 3 * 8 + 7, 5 * 8 + 4].map((block) =>
+    bytes.slice(block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES),
+  );
+  assert.deepEqual(Buffer.from(contents), Buffer.concat(expected));
+  const { counters } = tables;
+  assert.deepEqual(
+    [counters.read("deltaPages"), counters.read("deltaBytes"), counters.read("stageThreePages")],
+    [2, 3 * BLOCK_BYTES, 0],
+  );
+  assert.equal(tables.mostSendsOfOnePage(), 2);
+});
+
+test("deltas and other pages that are added together leave in a frame of each kind, and none is left behind", () => {
+  const { frames, change, push } = sentBefore();
+  change(1, 2);
+  change(2, 0, 1, 2, 3, 4, 5, 6);
+  assert.equal(push(1, 2, 4).length, 2);
+  assert.deepEqual(typesOf(frames), [FRAME_TYPES.PAGES, FRAME_TYPES.DELTAS]);
+});
+
+test("a page that was never sent, or came torn, or of which nearly all has changed, goes whole", () => {
+  const { frames, change, push, tables } = sentBefore();
+  change(1, 2);
+  tables.resend.claim(1);
+  change(2, 0, 1, 2, 3, 4, 5, 6);
+  change(3, 1);
+  tables.sends[3] = 0;
+  push(1, 2, 3);
+  assert.deepEqual(typesOf(frames), [FRAME_TYPES.PAGES]);
+  assert.equal(tables.counters.read("stageThreePages"), 3);
+});
+
+test("a page that was sent as zero and is not any more goes whole", () => {
+  const { frames, bytes, push } = sentBefore();
+  bytes.fill(0, PAGE_BYTES, 2 * PAGE_BYTES);
+  push(1);
+  bytes[PAGE_BYTES] = 1;
+  push(1);
+  assert.deepEqual(typesOf(frames), [FRAME_TYPES.PAGES, FRAME_TYPES.PAGES]);
+});
+
+for (const choice of [{ delta: false }, { checksums: false }]) {
+  test(`with ${JSON.stringify(choice)} every page goes whole`, () => {
+    const { frames, change, push } = sentBefore(choice);
+    change(1, 2);
+    push(1);
+    assert.deepEqual(typesOf(frames), [FRAME_TYPES.PAGES]);
+  });
+}
