@@ -10,7 +10,11 @@ import type { MigrationTables } from "./migration-tables.js";
 import type { PageSender } from "./page-sender.js";
 import { PassPace } from "./pass-pace.js";
 import { FRAME_MS, type RateLimit } from "./rate-limit.js";
+import { MOST_REWRITTEN, RewriteSample } from "./rewrite-sample.js";
 import type { Tuning } from "./tuning.js";
+
+/** Of the hot pages of each chunk, those that are looked at again later. */
+const SAMPLED_OF_CHUNK = 2;
 
 /**
  * One channel's part of a pass: takes chunk after chunk until none is left.
@@ -18,12 +22,14 @@ import type { Tuning } from "./tuning.js";
  * A chunk is marked just before it is read, so writes made before its turn cost nothing. A page that is *hot*
  * when its turn comes is deferred to stage three, where it is sent once, instead of now and again then. Hot
  * is a page that was written within `LOOK_BACK` times as long before its turn as the pass would still
- * take if nothing more were deferred.
+ * take if nothing more were deferred. Where hot pages are found to change little each time, they are not deferred, since
+ * stage three sends deltas of them.
  */
 export class Pass {
   private readonly tracker: EpochTracker;
   private readonly history: EpochHistory;
   private readonly pace: PassPace;
+  private readonly rewrites: RewriteSample;
   private readonly chunkPages: number;
   private readonly chunkCount: number;
   /** Of each chunk and all that follow it, the pages that were ever written. */
@@ -41,6 +47,7 @@ export class Pass {
     this.tracker = new EpochTracker(ram, tables.handle.marks);
     this.history = new EpochHistory(command.history);
     this.pace = new PassPace(limit.bytesPerSecond, limit.senders);
+    this.rewrites = new RewriteSample(ram);
     const framePages = limit.framePages(FRAME_MS.pass);
     this.chunkPages = Math.min(tuning.chunkPages, framePages);
     this.chunkCount = Math.ceil(ram.pageCount / this.chunkPages);
@@ -61,7 +68,7 @@ export class Pass {
   }
 
   private async send(chunk: number): Promise<void> {
-    const { sender, ram, tables } = this;
+    const { sender, ram, tables, tuning } = this;
     const firstPage = chunk * this.chunkPages;
     const pageCount = Math.min(this.chunkPages, ram.pageCount - firstPage);
     const nowMs = this.clock.nowMs();
@@ -69,18 +76,25 @@ export class Pass {
     const epoch = this.tracker.beginMark({ firstPage, pageCount });
     this.history.note(epoch, nowMs);
     await this.tracker.whenObeyed(epoch);
-    const hotSince = this.tuning.defer
+    const hotSince = tuning.defer
       ? this.history.firstSince(nowMs - LOOK_BACK * this.pace.timeFor(this.writtenFrom[chunk] ?? 0))
       : Infinity;
+    // Pages that change little where they are rewritten go now all the same: what has changed by the end is soon sent.
+    const defers = !tuning.delta || this.rewrites.share(nowMs) > MOST_REWRITTEN;
+    let hot = 0;
     let deferred = 0;
     let written = 0;
     for (let page = firstPage; page < firstPage + pageCount; page += 1) {
       // The guest may write while we look: a page that turns hot now is merely dirty.
       const stamp = ram.stamps[page] ?? NEVER;
       if (stamp >= hotSince) {
-        tables.resend.claim(page);
-        deferred += 1;
-        continue;
+        hot += 1;
+        if (hot <= SAMPLED_OF_CHUNK && tuning.delta) this.rewrites.note(page);
+        if (defers) {
+          tables.resend.claim(page);
+          deferred += 1;
+          continue;
+        }
       }
       if (stamp !== NEVER) written += 1;
       sender.add(page, false);

@@ -63,7 +63,7 @@ function modelOf(writer: Writer, pageCount: number) {
   }));
   const workingSet = new WorkingSet(windows, pageCount);
   const link = { bytesPerSecond: BYTES_PER_SECOND, roundTripMs: 0 };
-  return { pageCount, contentPages: pageCount, ...link, workingSet };
+  return { pageCount, contentPages: pageCount, ...link, workingSet, rewrittenShare: 1 };
 }
 
 /** One pass with deferral, page by page as it is done; returns the pages that crossed in all. */
@@ -160,6 +160,7 @@ test("predictions are numbers, and no algorithm sends fewer pages than there are
     contentPages: fc.nat(100_000),
     bytesPerSecond: fc.double({ min: 1000, max: 1e10, noNaN: true }),
     roundTripMs: fc.double({ min: 0, max: 1000, noNaN: true }),
+    rewrittenShare: fc.double({ min: 0, max: 1, noNaN: true }),
     workingSet: counts.map((windows) => new WorkingSet(windows, 100_000)),
   });
   fc.assert(

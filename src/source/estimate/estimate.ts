@@ -35,11 +35,18 @@ export async function estimate(
   clock: Clock,
 ): Promise<Estimate> {
   const { roundTripMs, bytesPerSecond: carried } = await probeLink(link, clock);
-  const { windows, contentPages } = await sampleGuest(ram, heat, durationMs, clock);
+  const { windows, contentPages, rewrittenShare } = await sampleGuest(ram, heat, durationMs, clock);
   const bytesPerSecond = Math.min(carried, link.maxBandwidth ?? carried);
   const { pageCount } = ram;
   const workingSet = new WorkingSet(windows, pageCount);
-  const model = { pageCount, contentPages, bytesPerSecond, roundTripMs, workingSet };
+  const model = {
+    pageCount,
+    contentPages,
+    bytesPerSecond,
+    roundTripMs,
+    workingSet,
+    rewrittenShare,
+  };
   return {
     memoryBytes: ram.byteLength,
     pageBytes: PAGE_BYTES,

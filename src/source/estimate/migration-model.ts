@@ -9,4 +9,6 @@ export interface MigrationModel {
   readonly bytesPerSecond: number;
   readonly roundTripMs: number;
   readonly workingSet: WorkingSet;
+  /** Of a page that is rewritten, the share of its blocks that changes; 1 where too few were seen to be. */
+  readonly rewrittenShare: number;
 }

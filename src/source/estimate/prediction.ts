@@ -1,6 +1,7 @@
 import { PAGE_BYTES } from "../../memory/geometry.js";
 import type { Algorithm } from "../../protocol/report.js";
 import { LOOK_BACK } from "../epoch-history.js";
+import { MOST_REWRITTEN } from "../rewrite-sample.js";
 import type { MigrationModel } from "./migration-model.js";
 import { preCopyRounds } from "./pre-copy-rounds.js";
 
@@ -8,12 +9,14 @@ export interface Prediction {
   readonly algorithm: Algorithm;
   readonly downtimeMs: number;
   readonly totalMs: number;
-  /** Pages whose contents cross, repeats included. */
+  /** Pages whose contents cross, repeats included; of a page that goes as a delta, the share that does. */
   readonly pages: number;
   /** Passes while the guest runs; the one that it stands still for does not count. */
   readonly rounds: number;
 }
 
+/** A page that is sent as a delta: its part of the frame's table, as a share of a page on the wire. */
+const DELTA_SHARE = 16 / PAGE_BYTES;
 /** A page on the wire: its bytes, its checksum, and its part of the frame's tables. */
 const WIRE_BYTES = PAGE_BYTES + 12;
 /** Stopping and starting vCPUs, measured where two cores have all to do: docs/PERFORMANCE.md. */
@@ -82,7 +85,13 @@ function preCopy(model: MigrationModel): Prediction {
  * written while those of them that are sent take theirs.
  */
 function threeStage(model: MigrationModel): Prediction {
-  const { workingSet, contentPages } = model;
+  const { workingSet, contentPages, rewrittenShare } = model;
+  if (rewrittenShare <= MOST_REWRITTEN) {
+    // Nothing is deferred, and what is dirty goes as deltas.
+    const dirty = workingSet.meanWithin(msOf(contentPages, model));
+    const after = dirty * (rewrittenShare + DELTA_SHARE);
+    return prediction("three-stage", model, { before: contentPages, stopped: 0, after }, 1);
+  }
   const lookBackMs = LOOK_BACK * msOf(contentPages, model);
   const before = Math.max(0, contentPages - workingSet.meanWithin(lookBackMs));
   const after = workingSet.meanWithin(lookBackMs + msOf(before, model));

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { PAGE_BYTES } from "../../../src/memory/geometry.js";
 import { GuestRam } from "../../../src/memory/ram.js";
 import { GUEST_WORDS, NEVER } from "../../../src/memory/words.js";
+import { BLOCK_BYTES } from "../../../src/protocol/deltas.js";
 import { MigrationTables } from "../../../src/source/migration-tables.js";
 import type { PageSender } from "../../../src/source/page-sender.js";
 import { Pass } from "../../../src/source/pass.js";
@@ -24,6 +25,12 @@ function epochAgo(seconds: number): number {
   return HISTORY.length + 2 - seconds;
 }
 
+/** When page `when` is sent, the guest rewrites all pages: one byte of so many each. */
+interface Rewrite {
+  readonly when: number;
+  readonly everyBytes: number;
+}
+
 /**
  * The pages that a pass sends of a guest that wrote each page in the epoch that `stampOf` says. While it goes on, the guest
  * writes to page p when page `writes.get(p)` is sent.
@@ -31,6 +38,7 @@ function epochAgo(seconds: number): number {
 async function pagesSent(
   stampOf: (page: number) => number,
   writes: ReadonlyMap<number, number> = new Map(),
+  rewrite: Rewrite = { when: -1, everyBytes: PAGE_BYTES },
 ): Promise<number[]> {
   const ram = GuestRam.allocate(PAGE_COUNT * PAGE_BYTES, 1);
   ram.words[GUEST_WORDS.EPOCH] = epochAgo(0);
@@ -48,6 +56,9 @@ async function pagesSent(
       for (const [written, when] of writes) {
         if (when === page) ram.stamps[written] = ram.words[GUEST_WORDS.EPOCH]!;
       }
+      if (page !== rewrite.when) return;
+      const bytes = new Uint8Array(ram.buffer);
+      for (let at = 0; at < PAGE_COUNT * PAGE_BYTES; at += rewrite.everyBytes) bytes[at]! += 1;
     },
     flush: () => 0,
     barrier: () => undefined,
@@ -111,4 +122,20 @@ test("a pass defers at its end only what has just been written", async () => {
     [4021, 2000],
   ]);
   assert.deepEqual(await pagesSent(() => epochAgo(90), writes), without(4020));
+});
+
+// All pages but each tenth are hot. By page 1000 some of them were looked at.
+const mostlyHot = (page: number) => epochAgo(page % 10 === 0 ? 90 : 0);
+
+test("hot pages are not deferred once they are found to change little where they are rewritten", async () => {
+  const sent = await pagesSent(mostlyHot, new Map(), { when: 1000, everyBytes: PAGE_BYTES });
+  const sentFrom = (page: number) => sent.filter((it) => it >= page).length;
+  assert.equal(sent.length - sentFrom(1000), 100);
+  assert.ok(sentFrom(1536) === PAGE_COUNT - 1536, "a hot page was deferred");
+});
+
+test("hot pages are deferred where all of them changes", async () => {
+  const sent = await pagesSent(mostlyHot, new Map(), { when: 1000, everyBytes: BLOCK_BYTES });
+  // The pass looks back less far than to their writes at its end.
+  assert.ok(sent.every((page) => page % 10 === 0 || page > PAGE_COUNT / 2));
 });

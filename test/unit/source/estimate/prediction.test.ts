@@ -22,6 +22,7 @@ function model(
     bytesPerSecond: PAGE_A_MS,
     roundTripMs: 0,
     workingSet: new WorkingSet(windows, 1000),
+    rewrittenShare: 1,
     ...changes,
   };
 }
@@ -127,4 +128,16 @@ test("three-stage is predicted to send a page that is written once in a while tw
   const found = of("three-stage", model([[1000, 1000]]));
   assert.ok(found.pages >= 1000 && found.pages <= 2000);
   assert.equal(found.rounds, 1);
+});
+
+test("prediction for three-stage where little of a page changes: nothing is deferred, and what is dirty goes in part", () => {
+  // Of 400 pages all are written in half a second, evenly: so 300 after the turn of a page, on the average of a pass of a second.
+  const counts = [
+    [500, 400],
+    [10_000, 400],
+  ] as const;
+  const sent = (rewrittenShare: number) => of("three-stage", model(counts, { rewrittenShare }));
+  near(sent(0.25).pages, 1000 + 300 * (0.25 + 16 / 4096));
+  near(sent(0.25).totalMs, 1076 + HANDOVER_MS + SETUP_MS);
+  assert.equal(sent(0.75).pages, sent(1).pages);
 });
