@@ -1,3 +1,4 @@
+import { sentPages } from "../sent-pages.js";
 import { bareThreads } from "./bare-threads.js";
 import { faults, faultsOverLinks } from "./faults.js";
 import type { Bench, Figures } from "./figures.js";
@@ -161,7 +162,13 @@ async function downtime(figures: Figures, runs: number): Promise<void> {
       row,
       "pages transferred",
       "of guest",
-      all.map(({ report: { pages } }) => pages.transferred / nonZeroPages(pages)),
+      all.map(({ report }) => sentPages(report) / nonZeroPages(report.pages)),
+    );
+    figures.add(
+      row,
+      "pages sent as deltas",
+      "of guest",
+      all.map(({ report: { pages } }) => pages.delta / nonZeroPages(pages)),
     );
     figures.add(
       row,

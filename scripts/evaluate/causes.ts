@@ -51,16 +51,20 @@ function waitingCauses({ points, bandwidth }: Evaluation): readonly string[] {
   if (point === undefined || !isWaitingMissed(points)) return [];
   const ours = (metric: Metric) => medianOf(point, SHIPPED.name, metric);
   const sentences = [
-    dirtySentence(ours("dirtyPages"), bandwidth),
+    dirtySentence(ours("dirtyPages"), ours("pushedPages"), bandwidth),
     faultSentence(ours("faults"), ours("faultLatencyUs"), ours("blocktimeMs")),
     priceSentence(point),
   ].filter((sentence) => sentence !== undefined);
   return sentences.length === 0 ? [] : [`At ${point.name}: ${sentences.join(" ")}`];
 }
 
-function dirtySentence(dirtyPages: number | undefined, bandwidth: number): string | undefined {
+function dirtySentence(
+  dirtyPages: number | undefined,
+  pushedPages: number | undefined,
+  bandwidth: number,
+): string | undefined {
   if (dirtyPages === undefined) return undefined;
-  const pushMs = limitMs(dirtyPages, PAGE_BYTES, bandwidth);
+  const pushMs = limitMs(pushedPages ?? dirtyPages, PAGE_BYTES, bandwidth);
   return (
     `with three-stage ${dirtyPages.toFixed(0)} pages are dirty at the handover, and the link takes ${pushMs.toFixed(0)} ms to ` +
     "push them; so long the guest meets pages that it has to wait for."

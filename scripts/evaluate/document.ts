@@ -56,6 +56,8 @@ function introduction({ bandwidth, points, measurements }: Evaluation) {
       "`estimate` finds the ratio in its name. `estimate` counts how many different pages are written in 0.64 s, so the " +
       "ratio that it finds is lower where a guest writes to its pages more than once in that time, as memtester does on " +
       "little memory. The _limit_ is what the pages that are not zero need to cross once. " +
+      "_Pages_ are those whose contents crossed, repeats included; of one that went as a delta, as many blocks of it as did. _As " +
+      "deltas_ is how many did that. " +
       "_Predicted_ is what `tristage estimate` said before the first run. _Rounds_ are all passes of a migration before the guest " +
       "runs at the destination, the one over the stopped guest included; _ended by_ is why no further one came while it ran, in most " +
       "of the runs: `few-pages` where little was left, `grew` where a pass sent more than the one before, `max-rounds` and " +
@@ -143,7 +145,7 @@ function figures(points: readonly PointResult[], evaluation: Evaluation): string
     `memtester on a quarter of memory at a low ratio (${String(LOW_RATIO)}), one between ` +
       `(${String(MIDDLE_RATIO)}) and a high one (${String(HIGH_RATIO)}: the guest writes as much as the link carries, ` +
       "which leaves pre-copy no room to converge); the rest of memory is full. It writes a sweep and then verifies it, so while it " +
-      "writes the rate is twice the average. _three-stage (paper)_ defers nothing and sends every dirty page again. " +
+      "writes the rate is twice the average. _three-stage (paper)_ defers nothing and sends every dirty page again, whole. " +
       "The paper's own ratios are not known to us. Results depend on them: the less a guest writes, the nearer pre-copy is to the limit.",
     reductionTable(groups, [PAPER.name, SHIPPED.name, POST_COPY.name], paperSays),
     "The paper's numbers are Xen's on its authors' machines. A negative sign is less than pre-copy.",
@@ -186,8 +188,8 @@ function ablation(points: readonly PointResult[]): string[] {
     "Three-stage with each part off in turn, and post-copy with and without prepull. The guest that writes _the same values_ is " +
       "the one for which the check of unchanged pages is there: its pages become dirty and do not change. What follows from " +
       "it all, and what was removed for not paying, stands in the ADRs " +
-      "[0008](adr/0008-deferral.md) (deferral), [0010](adr/0010-prepull.md) (prepull, unchanged pages) and " +
-      "[0021](adr/0021-ascending-push.md) (order of the push). Where a round trip is named, the link is that much longer " +
+      "[0008](adr/0008-deferral.md) (deferral), [0010](adr/0010-prepull.md) (prepull, unchanged pages), " +
+      "[0021](adr/0021-ascending-push.md) (order of the push) and [0031](adr/0031-deltas.md) (deltas). Where a round trip is named, the link is that much longer " +
       "than loopback.",
     ablationTable(points),
   ];

@@ -8,6 +8,7 @@ import type { Report } from "../../src/protocol/report.js";
 import { backMemory } from "../bench/back-memory.js";
 import { type Link, openLink } from "../bench/link.js";
 import { type HostProcess, start } from "../bench/run.js";
+import { sentPages } from "../sent-pages.js";
 import { BANDWIDTH, type Point, type Way } from "./plan.js";
 import type { PointResult, RunResult, WayResult } from "./results.js";
 import { recoveryMs } from "./statistics.js";
@@ -87,13 +88,14 @@ function wayResult({ way, ...rest }: Omit<WayResult, "way" | "predictedAs"> & { 
 /** What is kept of a report. */
 export function resultOf(report: Report): RunResult {
   const { times, faults, guestOps, pages, throughput, downtimeParts } = report;
+  const sent = sentPages(report);
   const { before, longestGapMs } = guestOps;
   const isWorking = before !== null && before > 0;
   return {
     totalMs: times.totalMs,
     downtimeMs: times.downtimeMs,
     blocktimeMs: faults?.blocktimeMs ?? null,
-    pages: pages.transferred,
+    pages: sent,
     faults: faults?.count ?? null,
     networkFaultPercent: faults?.networkFaultPercent ?? null,
     ...(longestGapMs === null ? {} : { longestGapMs }),
@@ -102,6 +104,8 @@ export function resultOf(report: Report): RunResult {
     stopReason: report.stopReason,
     ...(downtimeParts === null ? {} : { downtimeParts }),
     dirtyPages: pages.dirty,
+    deltaPages: pages.delta,
+    pushedPages: sent - pages.stageOne,
     ...(faults === null || faults.count === 0 || faults.latencyUs === null
       ? {}
       : { faultLatencyUs: faults.latencyUs.p50 }),

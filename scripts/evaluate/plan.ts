@@ -46,11 +46,12 @@ export const POST_COPY: Way = { name: "post-copy", request: { algorithm: "post-c
 /** Nothing is deferred, and whatever is dirty travels again: the method of the paper. */
 export const PAPER: Way = {
   name: "three-stage (paper)",
-  request: { tuning: { defer: false, unchanged: false } },
+  request: { tuning: { defer: false, unchanged: false, delta: false } },
 };
 export const SHIPPED: Way = { name: "three-stage", request: {} };
 const STOP_AND_COPY: Way = { name: "stop-and-copy", request: { algorithm: "stop-and-copy" } };
 
+const NO_DELTAS: Way = { name: "no deltas", request: { tuning: { delta: false } } };
 const NO_DEFERRAL: Way = { name: "no deferral", request: { tuning: { defer: false } } };
 const NO_UNCHANGED_CHECK: Way = {
   name: "no unchanged check",
@@ -65,6 +66,7 @@ const POST_COPY_WITHOUT_PREPULL: Way = {
 const ABLATIONS: readonly Way[] = [
   SHIPPED,
   { name: "no prepull", request: { tuning: { prepull: false } } },
+  NO_DELTAS,
   NO_DEFERRAL,
   NO_UNCHANGED_CHECK,
   { name: "chunks of 64 KiB", request: { tuning: { chunkPages: 16 } } },

@@ -57,6 +57,7 @@ export interface RunResult {
   readonly totalMs: number;
   readonly downtimeMs: number | null;
   readonly blocktimeMs: number | null;
+  /** Of a page that went as a delta, the share that crossed. */
   readonly pages: number;
   readonly faults: number | null;
   readonly networkFaultPercent: number | null;
@@ -72,6 +73,9 @@ export interface RunResult {
   readonly downtimeParts?: NonNullable<Report["downtimeParts"]>;
   /** At the handover. */
   readonly dirtyPages?: number;
+  /** Pages that went as deltas, and what crossed after the handover, those by their shares. */
+  readonly deltaPages?: number;
+  readonly pushedPages?: number;
   /** Of a fault, the median. */
   readonly faultLatencyUs?: number;
 }
@@ -86,6 +90,8 @@ export type Metric =
   | "longestGapMs"
   | "recoveryMs"
   | "dirtyPages"
+  | "deltaPages"
+  | "pushedPages"
   | "faultLatencyUs";
 
 /** One for each run in which it was observed. A guest that was never back at its speed took for ever, and counts as that. */

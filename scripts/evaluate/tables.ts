@@ -45,6 +45,7 @@ function percentText(reduction: number | undefined): string {
 export function pointTable(points: readonly PointResult[], evaluation: Evaluation): string {
   const head = [
     ...["load", "algorithm", "total s", "predicted", "× limit", "pages / guest's", "predicted"],
+    "as deltas",
     ...["downtime ms", "predicted", "blocktime ms", "network faults %", "rounds", "ended by"],
   ];
   const rows = points.flatMap((point) =>
@@ -55,7 +56,7 @@ export function pointTable(points: readonly PointResult[], evaluation: Evaluatio
 
 function cellsOf(point: PointResult, way: WayResult, evaluation: Evaluation): string[] {
   const { problem, runs, predictedAs } = way;
-  if (runs.length === 0) return [problem ?? DASH, ...Array<string>(10).fill(DASH)];
+  if (runs.length === 0) return [problem ?? DASH, ...Array<string>(11).fill(DASH)];
   const of = (metric: Metric) => valuesOf(way, metric);
   const predicted = point.predictions.find(({ algorithm }) => algorithm === predictedAs);
   const guestPages = point.memoryBytes / PAGE_BYTES;
@@ -66,6 +67,7 @@ function cellsOf(point: PointResult, way: WayResult, evaluation: Evaluation): st
     timesLimit(point, way.way, evaluation)?.toFixed(2) ?? DASH,
     spreadText(of("pages"), guestPages),
     predicted === undefined ? DASH : (predicted.pages / guestPages).toFixed(2),
+    spreadText(of("deltaPages"), guestPages),
     spreadText(of("downtimeMs"), 1, 1),
     predicted === undefined ? DASH : predicted.downtimeMs.toFixed(1),
     spreadText(of("blocktimeMs"), 1, 1),

@@ -54,6 +54,11 @@ test("too long a wait is explained by dirty pages, faults, and what pre-copy pay
   );
 });
 
+test("of dirty pages that go as deltas the link has to carry only what crosses", () => {
+  const text = waiting({ dirtyPages: 500, pushedPages: 50 });
+  assert.match(text, / 500 pages are dirty at the handover, .* takes 50 ms/);
+});
+
 test("what older results do not have is left out of the explanation", () => {
   const text = waiting({});
   assert.match(

@@ -14,6 +14,13 @@ test("a result keeps what explains it: the downtime's parts, dirty pages and the
   assert.equal(faultLatencyUs, report.faults?.latencyUs?.p50);
 });
 
+test("a page that went as a delta counts as the share of it that crossed", () => {
+  const pages = { ...report.pages, transferred: 1000, stageOne: 900, stageThree: 100, delta: 40 };
+  const bytes = { ...report.bytes, delta: 80 * 512 };
+  const { pages: sent, deltaPages, pushedPages } = resultOf({ ...report, pages, bytes });
+  assert.deepEqual([sent, deltaPages, pushedPages], [1010, 40, 110]);
+});
+
 test("what a report does not know a result does not know either", () => {
   const blind = { ...report.guestOps, before: null, longestGapMs: null };
   const result = resultOf({ ...report, guestOps: blind, faults: null, downtimeParts: null });
