@@ -28,7 +28,7 @@ function lineOf(run: RunResult | string): string {
   if (typeof run === "string") return run;
   const { totalMs, downtimeMs, pages } = run;
   const stopped = downtimeMs === null ? "unknown" : `${downtimeMs.toFixed(1)} ms`;
-  return `total ${(totalMs / 1000).toFixed(2)} s, downtime ${stopped}, ${String(pages)} pages`;
+  return `total ${(totalMs / 1000).toFixed(2)} s, downtime ${stopped}, ${pages.toFixed(0)} pages`;
 }
 
 function readResults(): Evaluation | undefined {

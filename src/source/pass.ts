@@ -13,9 +13,6 @@ import { FRAME_MS, type RateLimit } from "./rate-limit.js";
 import { MOST_REWRITTEN, RewriteSample } from "./rewrite-sample.js";
 import type { Tuning } from "./tuning.js";
 
-/** Of the hot pages of each chunk, those that are looked at again later. */
-const SAMPLED_OF_CHUNK = 2;
-
 /**
  * One channel's part of a pass: takes chunk after chunk until none is left.
  *
@@ -81,15 +78,15 @@ export class Pass {
       : Infinity;
     // Pages that change little where they are rewritten go now all the same: what has changed by the end is soon sent.
     const defers = !tuning.delta || this.rewrites.share(nowMs) > MOST_REWRITTEN;
-    let hot = 0;
+    let toNote = tuning.delta ? this.rewrites.wanted : 0;
     let deferred = 0;
     let written = 0;
     for (let page = firstPage; page < firstPage + pageCount; page += 1) {
       // The guest may write while we look: a page that turns hot now is merely dirty.
       const stamp = ram.stamps[page] ?? NEVER;
       if (stamp >= hotSince) {
-        hot += 1;
-        if (hot <= SAMPLED_OF_CHUNK && tuning.delta) this.rewrites.note(page);
+        if (toNote > 0) this.rewrites.note(page);
+        toNote -= 1;
         if (defers) {
           tables.resend.claim(page);
           deferred += 1;

@@ -12,6 +12,8 @@ export const MOST_REWRITTEN = 0.5;
 
 /** Pages that are looked at again: the newest. */
 export const SAMPLE_PAGES = 128;
+/** So many of a chunk until there are as many as that, so that something is known soon, and then, so that all of memory has its say. */
+const PAGES_OF_CHUNK = { first: 16, later: 1 };
 /** Fewer pages that have changed tell nothing: the guest may be in the middle of one. */
 export const LEAST_PAGES = 8;
 /** To look again at all of them takes some 50 µs. */
@@ -32,6 +34,11 @@ export class RewriteSample {
   constructor(ram: GuestRam) {
     this.kernel = createPageKernel(ram.handle.memory);
     this.blockSums = new BlockSums(this.kernel, new Int32Array(SAMPLE_PAGES * BLOCKS_PER_PAGE));
+  }
+
+  /** Of the pages of a chunk that the guest is rewriting, how many are to be noted. */
+  get wanted(): number {
+    return this.pages.length < SAMPLE_PAGES ? PAGES_OF_CHUNK.first : PAGES_OF_CHUNK.later;
   }
 
   /** A page that the guest is rewriting, as it is now. */
