@@ -10,7 +10,7 @@ import type { MigrationTables } from "./migration-tables.js";
 import type { PageSender } from "./page-sender.js";
 import { PassPace } from "./pass-pace.js";
 import { FRAME_MS, type RateLimit } from "./rate-limit.js";
-import { MOST_REWRITTEN, RewriteSample } from "./rewrite-sample.js";
+import { paysToDefer, RewriteSample } from "./rewrite-sample.js";
 import type { Tuning } from "./tuning.js";
 
 /**
@@ -77,7 +77,7 @@ export class Pass {
       ? this.history.firstSince(nowMs - LOOK_BACK * this.pace.timeFor(this.writtenFrom[chunk] ?? 0))
       : Infinity;
     // Pages that change little where they are rewritten go now all the same: what has changed by the end is soon sent.
-    const defers = !tuning.delta || this.rewrites.share(nowMs) > MOST_REWRITTEN;
+    const defers = !tuning.delta || paysToDefer(this.rewrites.share(nowMs));
     let toNote = tuning.delta ? this.rewrites.wanted : 0;
     let deferred = 0;
     let written = 0;

@@ -4,11 +4,16 @@ import type { GuestRam } from "../memory/ram.js";
 import { BLOCKS_PER_PAGE, countBlocks } from "../protocol/deltas.js";
 import { BlockSums } from "./block-sums.js";
 
+/** See docs/adr/0031. */
+const MOST_REWRITTEN = 0.5;
+
 /**
- * Where a page that is rewritten changes in no more of its blocks than this share, hot pages are not deferred: what has changed of them
- * is soon sent, and the guest hardly waits for it. See docs/adr/0031.
+ * Whether hot pages are worth deferring where that share of a page's blocks changes when it is rewritten. Where less does, it is soon sent,
+ * and the guest hardly waits for it.
  */
-export const MOST_REWRITTEN = 0.5;
+export function paysToDefer(rewrittenShare: number): boolean {
+  return rewrittenShare > MOST_REWRITTEN;
+}
 
 /** Pages that are looked at again: the newest. */
 export const SAMPLE_PAGES = 128;

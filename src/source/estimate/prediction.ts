@@ -1,7 +1,7 @@
 import { PAGE_BYTES } from "../../memory/geometry.js";
 import type { Algorithm } from "../../protocol/report.js";
 import { LOOK_BACK } from "../epoch-history.js";
-import { MOST_REWRITTEN } from "../rewrite-sample.js";
+import { paysToDefer } from "../rewrite-sample.js";
 import type { MigrationModel } from "./migration-model.js";
 import { preCopyRounds } from "./pre-copy-rounds.js";
 
@@ -86,7 +86,7 @@ function preCopy(model: MigrationModel): Prediction {
  */
 function threeStage(model: MigrationModel): Prediction {
   const { workingSet, contentPages, rewrittenShare } = model;
-  if (rewrittenShare <= MOST_REWRITTEN) {
+  if (!paysToDefer(rewrittenShare)) {
     // Nothing is deferred, and what is dirty goes as deltas.
     const dirty = workingSet.meanWithin(msOf(contentPages, model));
     const after = dirty * (rewrittenShare + DELTA_SHARE);

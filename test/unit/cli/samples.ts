@@ -6,6 +6,7 @@ import type {
   ProgressEvent,
 } from "../../../src/host/events.js";
 import type { Report } from "../../../src/protocol/report.js";
+import { completeTuning } from "../../../src/source/tuning.js";
 
 /** What was told, but not when. */
 export function withoutTime(event: HostEvent & { readonly at?: string }): HostEvent {
@@ -68,14 +69,7 @@ export function sampleReport(changes: Partial<Report> = {}): Report {
       throttle: null,
       maxDowntimeMs: null,
       maxTotalMs: null,
-      tuning: {
-        defer: true,
-        unchanged: true,
-        delta: true,
-        prepull: true,
-        checksums: true,
-        chunkPages: 256,
-      },
+      tuning: completeTuning(),
     },
     algorithm: "three-stage",
     choice: null,
