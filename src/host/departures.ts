@@ -9,12 +9,13 @@ import {
   findMisfit,
   policyOf,
   throttleProblem,
+  tuningFor,
 } from "../source/algorithms/choice.js";
 import type { LinkProbe } from "../source/estimate/link-probe.js";
 import { Outgoing } from "../source/outgoing.js";
 import type { OutgoingOptions } from "../source/outgoing-options.js";
 import { type SourcePhase, stageOf, tell } from "../source/phase.js";
-import { completeTuning, tuningProblem } from "../source/tuning.js";
+import { tuningProblem } from "../source/tuning.js";
 import type { HostContext } from "./context.js";
 import { freeMemorySoon } from "./free-memory.js";
 import { requirePeer } from "./peer-address.js";
@@ -221,8 +222,9 @@ function tooBusyToProbe(guestId: string): MigrationError {
 
 /** The request with a value for everything that may be asked. */
 function complete(request: MigrateRequest): RequestedMigration {
+  const { algorithm = DEFAULT_ALGORITHM } = request;
   return {
-    algorithm: request.algorithm ?? DEFAULT_ALGORITHM,
+    algorithm,
     maxBandwidth: request.maxBandwidth ?? null,
     maxPostcopyBandwidth: request.maxPostcopyBandwidth ?? null,
     downtimeLimitMs: request.downtimeLimitMs ?? null,
@@ -230,7 +232,7 @@ function complete(request: MigrateRequest): RequestedMigration {
     throttle: request.throttle ?? null,
     maxDowntimeMs: request.maxDowntimeMs ?? null,
     maxTotalMs: request.maxTotalMs ?? null,
-    tuning: completeTuning(request.tuning),
+    tuning: tuningFor(algorithm, request.tuning),
   };
 }
 

@@ -11,6 +11,8 @@ export const GUEST_WORDS = {
   THROTTLE: 1,
   /** Host, before it asks for a pause: 1 if a vCPU shall tell which pages it works on when it stops, else 0. */
   WATCH: 2,
+  /** Host: of a page that the guest rewrites, the blocks that change, per mille; see source/rewrite-watch.ts. */
+  REWRITTEN: 3,
 } as const;
 
 /** Words of one vCPU, from `vcpuWords(vcpu)` on. */

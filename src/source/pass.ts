@@ -10,7 +10,7 @@ import type { MigrationTables } from "./migration-tables.js";
 import type { PageSender } from "./page-sender.js";
 import { PassPace } from "./pass-pace.js";
 import { FRAME_MS, type RateLimit } from "./rate-limit.js";
-import { paysToDefer, RewriteSample } from "./rewrite-sample.js";
+import { paysToDefer, rewrittenShare } from "./rewrite-watch.js";
 import type { Tuning } from "./tuning.js";
 
 /**
@@ -26,7 +26,6 @@ export class Pass {
   private readonly tracker: EpochTracker;
   private readonly history: EpochHistory;
   private readonly pace: PassPace;
-  private readonly rewrites: RewriteSample;
   private readonly chunkPages: number;
   private readonly chunkCount: number;
   /** Of each chunk and all that follow it, the pages that were ever written. */
@@ -44,7 +43,6 @@ export class Pass {
     this.tracker = new EpochTracker(ram, tables.handle.marks);
     this.history = new EpochHistory(command.history);
     this.pace = new PassPace(limit.bytesPerSecond, limit.senders);
-    this.rewrites = new RewriteSample(ram);
     const framePages = limit.framePages(FRAME_MS.pass);
     this.chunkPages = Math.min(tuning.chunkPages, framePages);
     this.chunkCount = Math.ceil(ram.pageCount / this.chunkPages);
@@ -65,7 +63,7 @@ export class Pass {
   }
 
   private async send(chunk: number): Promise<void> {
-    const { sender, ram, tables, tuning } = this;
+    const { sender, ram, tables } = this;
     const firstPage = chunk * this.chunkPages;
     const pageCount = Math.min(this.chunkPages, ram.pageCount - firstPage);
     const nowMs = this.clock.nowMs();
@@ -73,25 +71,18 @@ export class Pass {
     const epoch = this.tracker.beginMark({ firstPage, pageCount });
     this.history.note(epoch, nowMs);
     await this.tracker.whenObeyed(epoch);
-    const hotSince = tuning.defer
+    const hotSince = this.defers
       ? this.history.firstSince(nowMs - LOOK_BACK * this.pace.timeFor(this.writtenFrom[chunk] ?? 0))
       : Infinity;
-    // Pages that change little where they are rewritten go now all the same: what has changed by the end is soon sent.
-    const defers = !tuning.delta || paysToDefer(this.rewrites.share(nowMs));
-    let toNote = tuning.delta ? this.rewrites.wanted : 0;
     let deferred = 0;
     let written = 0;
     for (let page = firstPage; page < firstPage + pageCount; page += 1) {
       // The guest may write while we look: a page that turns hot now is merely dirty.
       const stamp = ram.stamps[page] ?? NEVER;
       if (stamp >= hotSince) {
-        if (toNote > 0) this.rewrites.note(page);
-        toNote -= 1;
-        if (defers) {
-          tables.resend.claim(page);
-          deferred += 1;
-          continue;
-        }
+        tables.resend.claim(page);
+        deferred += 1;
+        continue;
       }
       if (stamp !== NEVER) written += 1;
       sender.add(page, false);
@@ -101,6 +92,12 @@ export class Pass {
     this.pace.sent(written);
     if (deferred > 0) tables.counters.add("deferredPages", deferred);
     tables.counters.add("pagesPassed", pageCount);
+  }
+
+  /** Pages that change little where they are rewritten go now all the same: what has changed by the end is soon sent. */
+  private get defers(): boolean {
+    const { defer, delta } = this.tuning;
+    return defer && (!delta || paysToDefer(rewrittenShare(this.ram)));
   }
 
   private countWritten(): Uint32Array {

@@ -1,5 +1,5 @@
 import { ALGORITHM_NAMES, type Algorithm, type AlgorithmName } from "../../protocol/report.js";
-import type { TuningChoice } from "../tuning.js";
+import { completeTuning, type Tuning, type TuningChoice } from "../tuning.js";
 import type { Policy } from "./algorithm.js";
 import { auto, type Intent } from "./auto.js";
 import { postCopy } from "./post-copy.js";
@@ -50,6 +50,20 @@ const KNOB_MEANT_FOR: Readonly<Record<keyof TuningChoice, readonly AlgorithmName
   prepull: ["post-copy", "three-stage", "auto"],
   checksums: ALGORITHM_NAMES,
 };
+
+/** What a request chose, what has proved best for the rest, and off what its algorithm has no use for. */
+export function tuningFor(algorithm: AlgorithmName, choice?: TuningChoice): Tuning {
+  const tuning = completeTuning(choice);
+  const isOn = (knob: "defer" | "unchanged" | "delta" | "prepull") =>
+    tuning[knob] && KNOB_MEANT_FOR[knob].includes(algorithm);
+  return {
+    ...tuning,
+    defer: isOn("defer"),
+    unchanged: isOn("unchanged"),
+    delta: isOn("delta"),
+    prepull: isOn("prepull"),
+  };
+}
 
 /** An option that the algorithm would ignore, and those that would not. */
 export interface Misfit {

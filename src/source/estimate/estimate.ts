@@ -2,6 +2,7 @@ import type { Clock } from "../../clock.js";
 import { PAGE_BYTES } from "../../memory/geometry.js";
 import type { GuestRam } from "../../memory/ram.js";
 import type { HeatClock } from "../heat-clock.js";
+import { rewrittenShare } from "../rewrite-watch.js";
 import { sampleGuest } from "./guest-sample.js";
 import { type LinkProbe, probeLink } from "./link-probe.js";
 import { predict, type Prediction } from "./prediction.js";
@@ -35,7 +36,7 @@ export async function estimate(
   clock: Clock,
 ): Promise<Estimate> {
   const { roundTripMs, bytesPerSecond: carried } = await probeLink(link, clock);
-  const { windows, contentPages, rewrittenShare } = await sampleGuest(ram, heat, durationMs, clock);
+  const { windows, contentPages } = await sampleGuest(ram, heat, durationMs, clock);
   const bytesPerSecond = Math.min(carried, link.maxBandwidth ?? carried);
   const { pageCount } = ram;
   const workingSet = new WorkingSet(windows, pageCount);
@@ -45,7 +46,7 @@ export async function estimate(
     bytesPerSecond,
     roundTripMs,
     workingSet,
-    rewrittenShare,
+    rewrittenShare: rewrittenShare(ram),
   };
   return {
     memoryBytes: ram.byteLength,

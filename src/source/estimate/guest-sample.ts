@@ -5,7 +5,6 @@ import type { GuestRam } from "../../memory/ram.js";
 import { NEVER } from "../../memory/words.js";
 import { EpochHistory } from "../epoch-history.js";
 import type { HeatClock } from "../heat-clock.js";
-import { RewriteSample } from "../rewrite-sample.js";
 import type { WindowCount } from "./working-set.js";
 
 /** Doubling, from the pace of the heat clock to about as far as it remembers. */
@@ -14,9 +13,7 @@ const WINDOWS_MS = [40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 20_480, 40_
 const LOOK_INTERVAL_MS = 250;
 /** Stamps read in one go; then the main thread may do something else. A fraction of a millisecond. */
 const SLICE_PAGES = 64 * 1024;
-/** Pages that were written within this time are looked at again. */
-const REWRITTEN_WINDOW_MS = 640;
-/** Pages looked at to learn how many have contents, and how they are rewritten: a share is known to about 1.5 % by them. */
+/** Pages looked at to learn how many have contents: a share is known to about 1.5 % by them. */
 const SAMPLED_PAGES = 4096;
 
 export interface GuestSample {
@@ -24,8 +21,6 @@ export interface GuestSample {
   readonly windows: readonly WindowCount[];
   /** Pages that are not zero, as far as a sample tells. */
   readonly contentPages: number;
-  /** Of pages that were rewritten meanwhile, the share of their blocks that has changed; 1 where too few were. */
-  readonly rewrittenShare: number;
 }
 
 /**
@@ -39,7 +34,6 @@ export async function sampleGuest(
   clock: Clock,
 ): Promise<GuestSample> {
   const startMs = clock.nowMs();
-  const rewrites = await noteRewritten(ram, heat, startMs);
   const sums = WINDOWS_MS.map(() => ({ pages: 0, looks: 0 }));
   for (;;) {
     (await look(ram, heat, clock.nowMs())).forEach((pages, at) => {
@@ -55,22 +49,7 @@ export async function sampleGuest(
   const windows = sums.flatMap(({ pages, looks }, at) =>
     looks === 0 ? [] : [{ windowMs: WINDOWS_MS[at] ?? 0, pages: pages / looks }],
   );
-  const rewrittenShare = rewrites.share(clock.nowMs());
-  return { windows, contentPages: await countContents(ram), rewrittenShare };
-}
-
-/** Pages that were written a short while ago, evenly over memory, as they are now. */
-async function noteRewritten(
-  ram: GuestRam,
-  heat: Pick<HeatClock, "entries">,
-  nowMs: number,
-): Promise<RewriteSample> {
-  const since = new EpochHistory(heat.entries()).firstSince(nowMs - REWRITTEN_WINDOW_MS);
-  const sample = new RewriteSample(ram);
-  await visitSome(ram.pageCount, (page) => {
-    if ((ram.stamps[page] ?? NEVER) >= since) sample.note(page);
-  });
-  return sample;
+  return { windows, contentPages: await countContents(ram) };
 }
 
 /** Pages written within each window; undefined for one that began before anybody kept the time. */
@@ -96,21 +75,14 @@ async function look(
 /** Pages never written are zero and not read; of the others some are, evenly over memory. */
 async function countContents(ram: GuestRam): Promise<number> {
   const kernel = createPageKernel(ram.handle.memory);
+  const step = Math.max(1, Math.floor(ram.pageCount / SAMPLED_PAGES));
+  const sampled = Math.floor(ram.pageCount / step);
   let full = 0;
-  const sampled = await visitSome(ram.pageCount, (page) => {
+  await inSlices(sampled, (at) => {
+    const page = at * step;
     if (ram.stamps[page] !== NEVER) full += 1 - kernel.isZeroPage(page * PAGE_BYTES);
   });
   return Math.round((full / Math.max(1, sampled)) * ram.pageCount);
-}
-
-/** `SAMPLED_PAGES` pages, evenly over memory; resolves with how many there were. */
-async function visitSome(pageCount: number, visit: (page: number) => void): Promise<number> {
-  const step = Math.max(1, Math.floor(pageCount / SAMPLED_PAGES));
-  const count = Math.floor(pageCount / step);
-  await inSlices(count, (at) => {
-    visit(at * step);
-  });
-  return count;
 }
 
 async function inSlices(count: number, visit: (index: number) => void): Promise<void> {

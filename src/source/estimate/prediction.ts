@@ -1,7 +1,7 @@
 import { PAGE_BYTES } from "../../memory/geometry.js";
 import type { Algorithm } from "../../protocol/report.js";
 import { LOOK_BACK } from "../epoch-history.js";
-import { paysToDefer } from "../rewrite-sample.js";
+import { paysToDefer } from "../rewrite-watch.js";
 import type { MigrationModel } from "./migration-model.js";
 import { preCopyRounds } from "./pre-copy-rounds.js";
 

@@ -3,12 +3,11 @@ import { test } from "node:test";
 import { PAGE_BYTES } from "../../../src/memory/geometry.js";
 import { GuestRam } from "../../../src/memory/ram.js";
 import { GUEST_WORDS, NEVER } from "../../../src/memory/words.js";
-import { BLOCK_BYTES } from "../../../src/protocol/deltas.js";
 import { MigrationTables } from "../../../src/source/migration-tables.js";
 import type { PageSender } from "../../../src/source/page-sender.js";
 import { Pass } from "../../../src/source/pass.js";
 import { RateLimit } from "../../../src/source/rate-limit.js";
-import { completeTuning } from "../../../src/source/tuning.js";
+import { completeTuning, type TuningChoice } from "../../../src/source/tuning.js";
 
 const PAGE_COUNT = 4096;
 /** A link so slow that a page takes a millisecond, and the pass four seconds. */
@@ -25,23 +24,18 @@ function epochAgo(seconds: number): number {
   return HISTORY.length + 2 - seconds;
 }
 
-/** When page `when` is sent, the guest rewrites all pages: one byte of so many each. */
-interface Rewrite {
-  readonly when: number;
-  readonly everyBytes: number;
-}
-
 /**
  * The pages that a pass sends of a guest that wrote each page in the epoch that `stampOf` says. While it goes on, the guest
- * writes to page p when page `writes.get(p)` is sent.
+ * writes to page p when page `writes.get(p)` is sent; of each it changes so many per mille.
  */
 async function pagesSent(
   stampOf: (page: number) => number,
   writes: ReadonlyMap<number, number> = new Map(),
-  rewrite: Rewrite = { when: -1, everyBytes: PAGE_BYTES },
+  { rewritten = 1000, tuning = {} }: { rewritten?: number; tuning?: TuningChoice } = {},
 ): Promise<number[]> {
   const ram = GuestRam.allocate(PAGE_COUNT * PAGE_BYTES, 1);
   ram.words[GUEST_WORDS.EPOCH] = epochAgo(0);
+  ram.words[GUEST_WORDS.REWRITTEN] = rewritten;
   for (let page = 0; page < PAGE_COUNT; page += 1) ram.stamps[page] = stampOf(page);
   const tables = MigrationTables.create(PAGE_COUNT, RateLimit.createState());
   let nowMs = START_MS;
@@ -56,9 +50,6 @@ async function pagesSent(
       for (const [written, when] of writes) {
         if (when === page) ram.stamps[written] = ram.words[GUEST_WORDS.EPOCH]!;
       }
-      if (page !== rewrite.when) return;
-      const bytes = new Uint8Array(ram.buffer);
-      for (let at = 0; at < PAGE_COUNT * PAGE_BYTES; at += rewrite.everyBytes) bytes[at]! += 1;
     },
     flush: () => 0,
     barrier: () => undefined,
@@ -66,7 +57,7 @@ async function pagesSent(
   const command = { type: "pass", pass: 1, history: HISTORY } as const;
   const bytesPerSecond = PAGES_PER_SECOND * PAGE_BYTES;
   const limit = new RateLimit(tables.handle.limiter, bytesPerSecond, 1, clock);
-  await new Pass(command, ram, tables, sender, limit, completeTuning(), clock).run();
+  await new Pass(command, ram, tables, sender, limit, completeTuning(tuning), clock).run();
   return sent;
 }
 
@@ -124,18 +115,24 @@ test("a pass defers at its end only what has just been written", async () => {
   assert.deepEqual(await pagesSent(() => epochAgo(90), writes), without(4020));
 });
 
-// All pages but each tenth are hot. By page 1000 some of them were looked at.
+// All pages but each tenth are hot.
 const mostlyHot = (page: number) => epochAgo(page % 10 === 0 ? 90 : 0);
+const sentFirst = async (rewritten: number, tuning: TuningChoice = {}) =>
+  (await pagesSent(mostlyHot, new Map(), { rewritten, tuning })).filter(
+    // A pass looks back less far than to those writes at its end.
+    (page) => page < PAGE_COUNT / 2,
+  );
+const firstPages = pages(0, PAGE_COUNT / 2);
+const firstCold = firstPages.filter((page) => page % 10 === 0);
 
-test("hot pages are not deferred once they are found to change little where they are rewritten", async () => {
-  const sent = await pagesSent(mostlyHot, new Map(), { when: 1000, everyBytes: PAGE_BYTES });
-  const sentFrom = (page: number) => sent.filter((it) => it >= page).length;
-  assert.equal(sent.length - sentFrom(1000), 100);
-  assert.ok(sentFrom(1536) === PAGE_COUNT - 1536, "a hot page was deferred");
+test("hot pages are not deferred where the guest changes little of a page", async () => {
+  assert.deepEqual(await sentFirst(500), firstPages);
 });
 
-test("hot pages are deferred where all of them changes", async () => {
-  const sent = await pagesSent(mostlyHot, new Map(), { when: 1000, everyBytes: BLOCK_BYTES });
-  // The pass looks back less far than to their writes at its end.
-  assert.ok(sent.every((page) => page % 10 === 0 || page > PAGE_COUNT / 2));
+test("hot pages are deferred where the guest changes most of a page", async () => {
+  assert.deepEqual(await sentFirst(501), firstCold);
+});
+
+test("without deltas what a guest changes of a page makes no difference", async () => {
+  assert.deepEqual(await sentFirst(100, { delta: false }), firstCold);
 });

@@ -7,6 +7,7 @@ import {
   findMisfit,
   policyOf,
   throttleProblem,
+  tuningFor,
 } from "../../../../src/source/algorithms/choice.js";
 import { passFacts, stopFacts } from "./facts.js";
 
@@ -88,4 +89,18 @@ test("a throttle has to start no higher than it ends", () => {
   assert.equal(throttleProblem(undefined), undefined);
   assert.equal(throttleProblem({ ...throttle, startPercent: 99 }), undefined);
   assert.match(throttleProblem({ ...throttle, maxPercent: 19 }) ?? "", /start at 20 %/);
+});
+
+test("what an algorithm has no use for is off, and what it has is as it was chosen", () => {
+  const on = (algorithm: AlgorithmName, choice = {}) =>
+    Object.entries(tuningFor(algorithm, choice)).flatMap(([knob, value]) =>
+      value === true ? [knob] : [],
+    );
+  assert.deepEqual(on("stop-and-copy"), ["checksums"]);
+  assert.deepEqual(on("pre-copy"), ["checksums"]);
+  assert.deepEqual(on("post-copy"), ["prepull", "checksums"]);
+  for (const algorithm of ["three-stage", "auto"] as const) {
+    assert.deepEqual(on(algorithm), ["defer", "unchanged", "delta", "prepull", "checksums"]);
+  }
+  assert.deepEqual(on("three-stage", { delta: false, checksums: false }), ["defer", "prepull"]);
 });

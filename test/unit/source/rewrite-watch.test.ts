@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PAGE_BYTES } from "../../../src/memory/geometry.js";
+import { GuestRam } from "../../../src/memory/ram.js";
+import { BLOCK_BYTES } from "../../../src/protocol/deltas.js";
+import {
+  LEAST_PAGES,
+  RewriteWatch,
+  rewrittenShare,
+  TURNS_PER_LOOK,
+  WATCHED_PAGES,
+} from "../../../src/source/rewrite-watch.js";
+
+const HOT = 100;
+
+/** A watched guest that is rewriting its first `hotPages`. */
+function watched(hotPages: number, pageCount = 256) {
+  const ram = GuestRam.allocate(pageCount * PAGE_BYTES, 1);
+  const bytes = new Uint8Array(ram.buffer);
+  ram.stamps.fill(HOT - 1).fill(HOT, 0, hotPages);
+  const watch = new RewriteWatch(ram);
+  /** Up to the next look, or as many as are said. */
+  const turns = (count = TURNS_PER_LOOK) => {
+    for (let turn = 0; turn < count; turn += 1) watch.turn(HOT);
+    return rewrittenShare(ram);
+  };
+  const change = (firstPage: number, pages: number, blocks: number) => {
+    for (let page = firstPage; page < firstPage + pages; page += 1) {
+      for (let block = 0; block < blocks; block += 1) {
+        bytes[page * PAGE_BYTES + block * BLOCK_BYTES]! += 1;
+      }
+    }
+  };
+  return { turns, change };
+}
+
+test("as long as hardly a page is seen to change, all of one may", () => {
+  const { turns, change } = watched(256);
+  assert.equal(turns(), 1);
+  // One page in eight is not enough of them: some are noted twice, none of 256 more often.
+  change(0, 3, 1);
+  assert.equal(turns(), 1);
+  change(0, 256, 1);
+  assert.equal(turns(), 1 / 8);
+});
+
+test("the share is that of the blocks that have changed, of the pages that have", () => {
+  const { turns, change } = watched(256);
+  turns();
+  change(0, 128, 2);
+  assert.equal(turns(), 2 / 8);
+});
+
+test("only pages that are being rewritten are looked at", () => {
+  const { turns, change } = watched(64);
+  turns();
+  change(0, 64, 3);
+  change(64, 192, 8);
+  assert.equal(turns(), 3 / 8);
+});
+
+test("a page is compared with what it was a while ago, not with what it ever was", () => {
+  const { turns, change } = watched(256);
+  turns();
+  change(0, 256, 8);
+  assert.equal(turns(), 1);
+  // Until each has been noted anew.
+  turns(WATCHED_PAGES);
+  change(0, 256, 1);
+  assert.equal(turns(), 1 / 8);
+});
+
+test("what is known holds while the guest stands still", () => {
+  const { turns, change } = watched(256);
+  turns();
+  change(0, 256, 1);
+  assert.equal(turns(), 1 / 8);
+  for (let look = 0; look < 20; look += 1) assert.equal(turns(), 1 / 8);
+});
+
+test("a guest that rewrites a few pages of many tells nothing", () => {
+  const { turns, change } = watched(LEAST_PAGES - 1, 4096);
+  turns();
+  change(0, LEAST_PAGES - 1, 1);
+  assert.equal(turns(), 1);
+});
