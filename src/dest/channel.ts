@@ -6,6 +6,7 @@ import { RUNNING_TIMEOUT_MS } from "../protocol/limits.js";
 import { encodeWords, FIRST_DATA_SEQUENCE, FRAME_TYPES } from "../protocol/pages.js";
 import { GatheringSink } from "../transport/gathering-sink.js";
 import { type InPlaceSink, openInPlace } from "../transport/in-place.js";
+import { writeByDescriptor } from "../transport/write-now.js";
 import { Arrival, type ArrivalSink } from "./arrival.js";
 import { ArrivalTables } from "./arrival-tables.js";
 import type { ChannelReport, ChannelSeat } from "./channel-contract.js";
@@ -23,6 +24,7 @@ export class Channel {
   /** Where bytes go that come after a failure. */
   private readonly discard = new Uint8Array(64 * 1024);
   private socket: net.Socket | undefined;
+  private fd: number | undefined;
   private sequence = 0;
   private ended = false;
 
@@ -72,6 +74,7 @@ export class Channel {
 
   /** The source has connected it, on this descriptor. */
   open(fd: number): void {
+    this.fd = fd;
     this.socket = openInPlace(fd, this.places);
     this.socket.on("error", (error) => {
       this.lose(error.message);
@@ -96,8 +99,12 @@ export class Channel {
   }
 
   private send(type: number, words: readonly number[]): void {
-    this.socket?.write(encodeWords(type, this.sequence, words));
+    const { socket } = this;
+    if (socket === undefined) return;
+    const frame = encodeWords(type, this.sequence, words);
     this.sequence = nextSequence(this.sequence);
+    const written = writeByDescriptor(socket, this.fd, frame);
+    if (written < frame.byteLength) socket.write(frame.subarray(written));
   }
 
   private lose(cause: string): void {

@@ -22,6 +22,12 @@ const DELTA_BYTES = 16;
 export const MAX_DELTAS_TABLE_BYTES = MAX_DATA_PAGES * DELTA_BYTES;
 const ALL_BLOCKS = 2 ** BLOCKS_PER_PAGE - 1;
 
+/** Bytes of the largest frame whose pages have `blocks` changed blocks each, with its header. */
+export function mostDeltasFrameBytes(blocks: number): number {
+  const bytesPerPage = DELTA_BYTES + blocks * BLOCK_BYTES;
+  return HEADER_BYTES + DELTAS_HEAD_BYTES + MAX_DATA_PAGES * bytesPerPage;
+}
+
 export interface DeltasHead {
   readonly pages: number;
   readonly blocks: number;

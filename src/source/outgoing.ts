@@ -233,9 +233,8 @@ export class Outgoing {
     );
   }
 
-  /** Stage one. The destination starts its vCPU threads meanwhile. */
+  /** Stage one. The destination starts its vCPU threads beside the first pass. */
   private async copy(): Promise<void> {
-    this.control?.send("prepare", {});
     this.progressTimer = setInterval(() => {
       this.tick();
     }, PROGRESS_INTERVAL_MS);
@@ -243,6 +242,8 @@ export class Outgoing {
     this.awaitNextPhase("to take its channels", 2 * STALL_TIMEOUT_MS);
     await this.pool.connect();
     clearTimeout(this.patience);
+    // Now that pages can flow: threads that start take cores from the connecting.
+    this.control?.send("prepare", {});
     this.measured.note({ passStartMs: this.host.clock.nowMs() });
     await this.pass();
   }

@@ -3,7 +3,13 @@ import { PAGE_BYTES } from "../memory/geometry.js";
 import { createPageKernel, type PageKernel } from "../memory/kernel.js";
 import type { GuestRam } from "../memory/ram.js";
 import { NEVER } from "../memory/words.js";
-import { BLOCK_BYTES, BLOCKS_PER_PAGE, countBlocks, DeltaTable } from "../protocol/deltas.js";
+import {
+  BLOCK_BYTES,
+  BLOCKS_PER_PAGE,
+  countBlocks,
+  DeltaTable,
+  mostDeltasFrameBytes,
+} from "../protocol/deltas.js";
 import { nextSequence } from "../protocol/frame.js";
 import {
   encodeWords,
@@ -14,7 +20,7 @@ import {
   RUN_KIND,
 } from "../protocol/pages.js";
 import { descriptorOf } from "../transport/descriptor.js";
-import { writeNow } from "../transport/write-now.js";
+import { writeByDescriptor } from "../transport/write-now.js";
 import { BlockSums } from "./block-sums.js";
 import type { MigrationTables, SourceCounter } from "./migration-tables.js";
 import type { Tuning } from "./tuning.js";
@@ -25,11 +31,13 @@ import type { Tuning } from "./tuning.js";
  */
 const MAX_WAITING_BYTES = 3 * 2 ** 20;
 
-/** A frame of so few bytes, two pages and their table, is sooner copied into one piece than handed to the socket in several. */
-const MOST_COPIED_BYTES = 2 * PAGE_BYTES + 256;
-
 /** A page of which more blocks than this have changed goes whole: it saves next to nothing then. */
 const MOST_BLOCKS = 6;
+
+/** A frame of pages with so few bytes, two pages and their table, is sooner copied into one piece than handed to the socket in several. */
+const MOST_COPIED_BYTES = 2 * PAGE_BYTES + 256;
+/** Those of deltas always are. */
+const COPY_BYTES = Math.max(MOST_COPIED_BYTES, mostDeltasFrameBytes(MOST_BLOCKS));
 
 const PURPOSE_COUNTER: Readonly<Record<Purpose, SourceCounter | null>> = {
   [PURPOSE.PASS]: null,
@@ -53,8 +61,8 @@ export class PageSender {
   private waitingBytes = 0;
   private wake: (() => void) | undefined;
   private readonly memory: Buffer;
-  /** A small frame in one piece, again and again. */
-  private readonly copy = new Uint8Array(MOST_COPIED_BYTES);
+  /** A frame in one piece, again and again. Of memory that is never touched nothing is taken. */
+  private readonly copy = new Uint8Array(COPY_BYTES);
   private readonly copyView = new DataView(this.copy.buffer);
   private readonly fd: number | undefined;
 
@@ -166,33 +174,26 @@ export class PageSender {
     this.count(purpose, deltas.pageCount, frameBytes);
     this.tables.counters.add("deltaPages", deltas.pageCount);
     this.tables.counters.add("deltaBytes", deltas.blockCount * BLOCK_BYTES);
-    if (frameBytes <= MOST_COPIED_BYTES) {
-      deltas.writeTo(this.copyView, purpose, this.nextSequence());
-      this.writeCopy(this.blocks(), frontBytes, frameBytes);
-    } else {
-      const frame = new Uint8Array(frameBytes);
-      deltas.writeTo(new DataView(frame.buffer), purpose, this.nextSequence());
-      copyInto(frame, this.blocks(), frontBytes);
-      this.write(frame);
-    }
+    deltas.writeTo(this.copyView, purpose, this.nextSequence());
+    this.writeCopy(this.blocks(), frontBytes, frameBytes);
     deltas.reset();
     return frameBytes;
   }
 
-  /** A page that a guest waits for: nothing is left behind for it but the page. The frame's front is in `copy` already. */
+  /** So that a page that a guest waits for leaves nothing behind but the page. The frame's front is in `copy` already. */
   private writeCopy(contents: readonly Uint8Array[], frontBytes: number, frameBytes: number): void {
-    const { socket, copy, fd } = this;
-    copyInto(copy, contents, frontBytes);
-    // Nothing may overtake what waits in the socket; and the number of one that is closed may be another's by now.
-    const isFree = socket.writableLength === 0 && !socket.destroyed;
-    const written = isFree && fd !== undefined ? writeNow(fd, copy, frameBytes) : 0;
-    if (written < frameBytes) this.write(copy.slice(written, frameBytes));
-  }
-
-  private write(bytes: Uint8Array): void {
-    this.waitingBytes += bytes.byteLength;
-    this.socket.write(bytes, () => {
-      this.left(bytes.byteLength);
+    const { socket, copy } = this;
+    let at = frontBytes;
+    for (const piece of contents) {
+      copy.set(piece, at);
+      at += piece.byteLength;
+    }
+    const written = writeByDescriptor(socket, this.fd, copy, frameBytes);
+    if (written === frameBytes) return;
+    const rest = copy.slice(written, frameBytes);
+    this.waitingBytes += rest.byteLength;
+    socket.write(rest, () => {
+      this.left(rest.byteLength);
     });
   }
 
@@ -269,14 +270,5 @@ export class PageSender {
     const { sequence } = this;
     this.sequence = nextSequence(sequence);
     return sequence;
-  }
-}
-
-/** Puts `pieces` one behind the other, from byte `start` of `target` on. */
-function copyInto(target: Uint8Array, pieces: readonly Uint8Array[], start: number): void {
-  let at = start;
-  for (const piece of pieces) {
-    target.set(piece, at);
-    at += piece.byteLength;
   }
 }

@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import type net from "node:net";
 
 /**
  * Writes the first `byteCount` bytes to the connection on descriptor `fd`, as far as its queue takes them; returns how many it
@@ -13,4 +14,18 @@ export function writeNow(fd: number, bytes: Uint8Array, byteCount = bytes.byteLe
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EAGAIN" ? 0 : byteCount;
   }
+}
+
+/**
+ * The same by a socket that has descriptor `fd`, if it has one. Takes nothing where bytes wait in the socket, which may not be overtaken, or where
+ * it is closed and the descriptor may be another's by now. The rest is the caller's to write to the socket.
+ */
+export function writeByDescriptor(
+  socket: net.Socket,
+  fd: number | undefined,
+  bytes: Uint8Array,
+  byteCount = bytes.byteLength,
+): number {
+  const isFree = fd !== undefined && socket.writableLength === 0 && !socket.destroyed;
+  return isFree ? writeNow(fd, bytes, byteCount) : 0;
 }

@@ -31,7 +31,7 @@ function framesOf(stream: Buffer): string[] {
   return frames;
 }
 
-test("frames of one page keep their order among large ones and barriers, however slowly they are read", async () => {
+test("frames of one page and of deltas keep their order among large ones and barriers, however slowly they are read", async () => {
   const server = net.createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as net.AddressInfo;
@@ -56,10 +56,10 @@ test("frames of one page keep their order among large ones and barriers, however
     );
     const expected: string[] = [];
     let sent = 0;
-    const send = (pages: readonly number[]) => {
-      for (const page of pages) sender.add(page, false);
+    const send = (pages: readonly number[], type: number = FRAME_TYPES.PAGES) => {
+      for (const page of pages) sender.add(page, type === FRAME_TYPES.DELTAS);
       sent += sender.flush(PURPOSE.PULL, 0);
-      expected.push(`${String(FRAME_TYPES.PAGES)} ${String((pages.at(-1) ?? 0) + 1)}`);
+      expected.push(`${String(type)} ${String((pages.at(-1) ?? 0) + 1)}`);
     };
     const everyPage = Array.from({ length: PAGES }, (_, page) => page);
     // Nobody reads: the connection's queue fills up, and its own frames have to wait for others.
@@ -68,6 +68,11 @@ test("frames of one page keep their order among large ones and barriers, however
       send([round % PAGES]);
       waits += socket.writableLength > 0 ? 1 : 0;
       if (round % 100 === 50) send(everyPage);
+      if (round % 100 === 60) {
+        // The first byte of each, so that the last of its first block is as it was.
+        for (const page of everyPage) bytes[page * PAGE_BYTES]! += 1;
+        send(everyPage, FRAME_TYPES.DELTAS);
+      }
       if (round % 100 !== 75) continue;
       sender.barrier(round % 256);
       sent += HEADER_BYTES + 4;
