@@ -27,9 +27,9 @@ export const WATCHED_PAGES = 128;
 const PAGES_OF_TURN = { first: 16, later: 2 };
 /** Pages whose stamps are looked at to find one that is rewritten. Where that many do not do, there are few of them, and little depends on them. */
 const MOST_TRIES = 64;
-/** Fewer pages that have changed tell nothing: the guest may be in the middle of one. */
+/** Fewer rewritten pages tell nothing: the guest may be in the middle of one. */
 export const LEAST_PAGES = 8;
-/** To look again at all pages takes some 50 µs: not in each turn. */
+/** To look again at all pages takes 50 µs and more: not in each turn. */
 export const TURNS_PER_LOOK = 12;
 /** Multiples of it, modulo 1, lie evenly however many there are: the next page to try. */
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
@@ -45,6 +45,8 @@ export class RewriteWatch {
   private readonly kernel: PageKernel;
   private readonly blockSums: BlockSums;
   private readonly pages: number[] = [];
+  /** What their stamps were. */
+  private readonly stamps: number[] = [];
   private next = 0;
   private turns = 0;
   private tries = 0;
@@ -79,6 +81,8 @@ export class RewriteWatch {
   }
 
   private note(page: number): void {
+    // Before the contents: a write that comes between makes the page a rewritten one, of which nothing has changed yet.
+    this.stamps[this.next] = this.ram.stamps[page] ?? NEVER;
     this.kernel.checksumPage(page * PAGE_BYTES);
     this.blockSums.note(this.next);
     this.pages[this.next] = page;
@@ -89,11 +93,10 @@ export class RewriteWatch {
     let pages = 0;
     let blocks = 0;
     this.pages.forEach((page, at) => {
+      if (this.ram.stamps[page] === this.stamps[at]) return;
       this.kernel.checksumPage(page * PAGE_BYTES);
-      const changed = countBlocks(this.blockSums.changed(at));
-      if (changed === 0) return;
       pages += 1;
-      blocks += changed;
+      blocks += countBlocks(this.blockSums.changed(at));
     });
     if (pages >= LEAST_PAGES) this.publish(blocks / (pages * BLOCKS_PER_PAGE));
   }
