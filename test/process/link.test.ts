@@ -244,8 +244,9 @@ function flipped({ frame }: Passage): { readonly body: Uint8Array } {
   return { body };
 }
 
-/** Whether the frame brings pages with contents, in stage one or in stage three. */
+/** Whether the frame brings pages with contents, whole or as deltas, in stage one or in stage three. */
 function bringsPages({ name, frame }: Passage, stage: 1 | 3): boolean {
+  if (name === "DELTAS") return stage === 3;
   if (name !== "PAGES" || (frame.flags === PURPOSE.PASS) !== (stage === 1)) return false;
   return readPagesHead(frame.body, frame.bodyBytes).dataPages > 0;
 }
