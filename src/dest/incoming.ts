@@ -2,6 +2,7 @@ import type { Clock } from "../clock.js";
 import { type Failure, failureOf } from "../failure.js";
 import { Guest, type GuestSpec } from "../guest/guest.js";
 import { type ThroughputBin, ThroughputRecorder } from "../guest/throughput.js";
+import { PageTables } from "../memory/page-tables.js";
 import type { GuestRam } from "../memory/ram.js";
 import { REPORT_TIMEOUT_MS } from "../protocol/limits.js";
 import { type Message, type MessageBody, peerFailure } from "../protocol/messages.js";
@@ -52,6 +53,7 @@ export class Incoming {
   /** Once it has ended: resolves when nothing of it moves any more. */
   closed: Promise<void> = Promise.resolve();
   private readonly channels: ChannelSet;
+  private readonly pageTables: PageTables;
   private switchover: Switchover | undefined;
   private receivedMs = 0;
   /** Null before the guest's first operation here. */
@@ -69,6 +71,7 @@ export class Incoming {
     private readonly control: ControlConnection,
     private readonly host: IncomingHost,
   ) {
+    this.pageTables = new PageTables(ram);
     this.tables = ArrivalTables.create(ram.pageCount, hello.channels, hello.checksums);
     this.channels = new ChannelSet(
       hello.channels,
@@ -256,7 +259,7 @@ export class Incoming {
   private async takeOver(): Promise<void> {
     const { switchover, ram, guest } = this;
     if (switchover === undefined || guest === undefined) return;
-    const missing = install(switchover, ram, this.tables);
+    const missing = install(switchover, this.pageTables, this.tables);
     this.dirtyPages = missing;
     // Where no contents came in a pass everything is missing, and nobody knows what was written.
     const areHot = this.tables.counters.read("stageOnePages") > 0;

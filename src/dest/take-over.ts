@@ -2,6 +2,7 @@ import { MigrationError } from "../failure.js";
 import type { CpuStates } from "../guest/guest.js";
 import { AtomicPageBitmap, PageBitmap } from "../memory/bitmap.js";
 import { everyPage } from "../memory/geometry.js";
+import { PageTables } from "../memory/page-tables.js";
 import { GuestRam } from "../memory/ram.js";
 import { mixedPages } from "../memory/sample-pages.js";
 import { ABSENT, FIRST_EPOCH } from "../memory/words.js";
@@ -39,9 +40,9 @@ export function readSwitchover(
   return { states: { cpus: cpus.map(unpackCpu), operations }, dirty };
 }
 
-/** Makes the dirty pages missing; returns how many they are. No other thread uses `ram` yet. */
-export function install({ dirty }: Switchover, ram: GuestRam, tables: ArrivalTables): number {
-  dirty.setInTable(ram.stamps, ABSENT);
+/** Makes the dirty pages missing; returns how many they are. No other thread uses the guest's tables yet. */
+export function install({ dirty }: Switchover, guest: PageTables, tables: ArrivalTables): number {
+  guest.stamp(dirty, ABSENT);
   const missing = dirty.count();
   tables.claimed.setComplement(dirty);
   tables.enterStageThree(missing);
@@ -70,6 +71,7 @@ export function rehearse(): void {
 /** The same, step by step. */
 export function* rehearsal(): Generator<void> {
   const ram = GuestRam.allocate(REHEARSAL_RAM_BYTES, 1);
+  const guest = new PageTables(ram);
   const dirty = mixedPages(ram.pageCount);
   const body = { generation: 1, cpus: [packCpu({})], operations: [0], dirty: dirty.toBytes() };
   const { bitmap: untouched } = AtomicPageBitmap.create(ram.pageCount);
@@ -80,7 +82,7 @@ export function* rehearsal(): Generator<void> {
     const message = decodeMessage(frame!, "source", "switchover");
     if (message.name !== "switchover") return;
     const switchover = readSwitchover(message.body, 1, ram);
-    install(switchover, ram, ArrivalTables.create(ram.pageCount, 1));
+    install(switchover, guest, ArrivalTables.create(ram.pageCount, 1));
     // As the publisher will, while the push wants the core.
     ram.arrived.addRange(all);
     stampPages(ram.stamps, ram.arrived.takeFrom(switchover.dirty, untouched), FIRST_EPOCH);

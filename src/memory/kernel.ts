@@ -12,11 +12,32 @@ export interface PageKernel {
   isZeroPage(address: number): number;
 }
 
-let compiled: WebAssembly.Module | undefined;
+/** The table kernels (see kernels/table.ts), bound to the tables of one guest. Addresses are bytes; pages come by the 16. */
+export interface TableKernel {
+  /** Adds to the bits at `set` the pages whose word at `stamps` is not below that at `marks`. */
+  addWritten(stamps: number, marks: number, set: number, pageCount: number): void;
+  /** Writes `value` to the word at `table` of each page that has a bit at `set`. */
+  setWords(table: number, set: number, pageCount: number, value: number): void;
+}
 
-/** Compiles once per thread; `memory` is the shared memory of a guest. */
+/** Of each file, compiled once per thread. */
+const compiled = new Map<string, WebAssembly.Module>();
+
+/** `memory` is the shared memory of a guest. */
 export function createPageKernel(memory: WebAssembly.Memory): PageKernel {
-  compiled ??= new WebAssembly.Module(readFileSync(new URL("page-kernel.wasm", import.meta.url)));
-  const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
-  return exports as unknown as PageKernel;
+  return instantiate("page-kernel.wasm", memory) as unknown as PageKernel;
+}
+
+/** `tables` are those of a guest. */
+export function createTableKernel(tables: WebAssembly.Memory): TableKernel {
+  return instantiate("table-kernel.wasm", tables) as unknown as TableKernel;
+}
+
+function instantiate(file: string, memory: WebAssembly.Memory): Record<string, unknown> {
+  let module = compiled.get(file);
+  if (module === undefined) {
+    module = new WebAssembly.Module(readFileSync(new URL(file, import.meta.url)));
+    compiled.set(file, module);
+  }
+  return new WebAssembly.Instance(module, { env: { memory } }).exports;
 }

@@ -13,7 +13,8 @@ import {
 /** Guest memory as it is handed to a thread: structured clone shares it, never copies it. */
 export interface RamHandle {
   readonly memory: WebAssembly.Memory;
-  readonly tables: SharedArrayBuffer;
+  /** Not one with `memory`, which may be as large as a memory can be. */
+  readonly tables: WebAssembly.Memory;
   readonly vcpuCount: number;
 }
 
@@ -31,18 +32,24 @@ export class GuestRam {
   readonly absent: Int32Array;
   /** Pages whose bytes are here although their stamp still says `ABSENT`. */
   readonly arrived: AtomicPageBitmap;
+  /** A word and a bit for each page, for whoever goes over the tables: see page-tables.ts. */
+  readonly slate: { readonly words: Int32Array; readonly bits: Int32Array };
 
   constructor(readonly handle: RamHandle) {
-    // A shared WebAssembly memory of a fixed size has one buffer for life.
-    this.buffer = handle.memory.buffer as unknown as SharedArrayBuffer;
+    this.buffer = sharedBufferOf(handle.memory);
     this.byteLength = this.buffer.byteLength;
     this.pageCount = pageCountOf(this.byteLength);
     this.vcpuCount = handle.vcpuCount;
+    const tables = sharedBufferOf(handle.tables);
     const layout = layOut(this.pageCount, this.vcpuCount);
-    this.words = new Int32Array(handle.tables, layout.words, wordCount(this.vcpuCount));
-    this.stamps = new Int32Array(handle.tables, layout.stamps, this.pageCount);
-    this.absent = new Int32Array(handle.tables, layout.absent, this.pageCount);
-    this.arrived = new AtomicPageBitmap(this.pageCount, handle.tables, layout.arrived);
+    this.words = new Int32Array(tables, layout.words, wordCount(this.vcpuCount));
+    this.stamps = new Int32Array(tables, layout.stamps, this.pageCount);
+    this.absent = new Int32Array(tables, layout.absent, this.pageCount);
+    this.arrived = new AtomicPageBitmap(this.pageCount, tables, layout.arrived);
+    this.slate = {
+      words: new Int32Array(tables, layout.slateWords, this.pageCount),
+      bits: new Int32Array(tables, layout.slateBits, bitmapBytes(this.pageCount) / 4),
+    };
   }
 
   /** Fresh zero memory; the kernel gives it pages as they are touched. Throws RangeError when it cannot. */
@@ -52,9 +59,8 @@ export class GuestRam {
     if (!Number.isInteger(vcpuCount) || vcpuCount < 1 || vcpuCount > MAX_VCPUS) {
       throw new RangeError(`a guest cannot have ${String(vcpuCount)} vCPUs`);
     }
-    const units = ramBytes / RAM_GRAIN_BYTES;
-    const memory = new WebAssembly.Memory({ initial: units, maximum: units, shared: true });
-    const tables = new SharedArrayBuffer(layOut(pageCountOf(ramBytes), vcpuCount).bytes);
+    const memory = allocateShared(ramBytes);
+    const tables = allocateShared(layOut(pageCountOf(ramBytes), vcpuCount).bytes);
     const ram = new GuestRam({ memory, tables, vcpuCount });
     ram.absent.fill(ABSENT);
     Atomics.store(ram.words, GUEST_WORDS.EPOCH, FIRST_EPOCH);
@@ -65,10 +71,32 @@ export class GuestRam {
   }
 }
 
+/** Each table begins with a cache line, and so also where a kernel's vectors do. */
+const TABLE_GRAIN_BYTES = 64;
+
 function layOut(pageCount: number, vcpuCount: number) {
-  const words = 0;
-  const stamps = words + wordCount(vcpuCount) * 4;
-  const absent = stamps + pageCount * 4;
-  const arrived = absent + pageCount * 4;
-  return { words, stamps, absent, arrived, bytes: arrived + bitmapBytes(pageCount) };
+  let bytes = 0;
+  const next = (tableBytes: number) => {
+    const at = bytes;
+    bytes += Math.ceil(tableBytes / TABLE_GRAIN_BYTES) * TABLE_GRAIN_BYTES;
+    return at;
+  };
+  const words = next(wordCount(vcpuCount) * 4);
+  const stamps = next(pageCount * 4);
+  const absent = next(pageCount * 4);
+  const arrived = next(bitmapBytes(pageCount));
+  const slateWords = next(pageCount * 4);
+  const slateBits = next(bitmapBytes(pageCount));
+  return { words, stamps, absent, arrived, slateWords, slateBits, bytes };
+}
+
+/** At least so many bytes, all zero. WebAssembly counts memory by the grain of guest memory. */
+function allocateShared(bytes: number): WebAssembly.Memory {
+  const units = Math.ceil(bytes / RAM_GRAIN_BYTES);
+  return new WebAssembly.Memory({ initial: units, maximum: units, shared: true });
+}
+
+/** Of a fixed size, so it has this one buffer for life. */
+function sharedBufferOf(memory: WebAssembly.Memory): SharedArrayBuffer {
+  return memory.buffer as unknown as SharedArrayBuffer;
 }

@@ -1,14 +1,15 @@
 import type { PageBitmap } from "./bitmap.js";
 import { epochHolds, openEpoch, whenEpochHolds } from "./epoch.js";
 import type { PageRange } from "./geometry.js";
+import { PageTables } from "./page-tables.js";
 import type { GuestRam } from "./ram.js";
 
 /** Which pages were written since a mark. Every backend passes the same tests. */
 export interface WriteTracker {
   /** From now on, writes to `range` count. Resolves when every vCPU is known to obey. */
   mark(range: PageRange): Promise<void>;
-  /** Adds to `out` the pages of `range` written since its last mark. Exact once the guest is paused. */
-  written(range: PageRange, out: PageBitmap): void;
+  /** Adds to `out` the pages written since their last mark, or never marked. Exact once the guest is paused. */
+  addWritten(out: PageBitmap): void;
 }
 
 /**
@@ -21,6 +22,8 @@ export interface WriteTracker {
 export class EpochTracker implements WriteTracker {
   /** Per page, the epoch of its last mark. */
   private readonly marks: Int32Array;
+  /** Of the one thread that goes over all pages. */
+  private tables: PageTables | undefined;
 
   constructor(
     private readonly ram: GuestRam,
@@ -56,21 +59,9 @@ export class EpochTracker implements WriteTracker {
     pages.setInTable(this.marks, epoch);
   }
 
-  written({ firstPage, pageCount }: PageRange, out: PageBitmap): void {
-    const { marks } = this;
-    const { stamps } = this.ram;
-    const end = firstPage + pageCount;
-    // The guest stands still meanwhile, so 32 pages at a time, and no branch that the processor could
-    // guess wrong.
-    for (let page = firstPage; page < end;) {
-      const last = Math.min(end, (page | 31) + 1);
-      const at = page >>> 5;
-      let word = 0;
-      for (; page < last; page += 1) {
-        word |= Number(stamps[page]! >= marks[page]!) << (page & 31);
-      }
-      if (word !== 0) out.addWord(at, word);
-    }
+  addWritten(out: PageBitmap): void {
+    this.tables ??= new PageTables(this.ram);
+    this.tables.addWritten(this.marks, out);
   }
 
   /** Whether `page` was written since its mark; while the guest runs, "no" may be out of date. */

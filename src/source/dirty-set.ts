@@ -1,6 +1,5 @@
 import { AtomicPageBitmap, PageBitmap } from "../memory/bitmap.js";
 import { openEpoch } from "../memory/epoch.js";
-import { everyPage } from "../memory/geometry.js";
 import type { GuestRam } from "../memory/ram.js";
 import { EpochTracker } from "../memory/tracker.js";
 import { encodeMessage } from "../protocol/codec.js";
@@ -26,7 +25,7 @@ export class DirtySet {
    */
   collect(): PageBitmap {
     const dirty = PageBitmap.empty(this.ram.pageCount);
-    this.tracker.written(everyPage(this.ram.byteLength), dirty);
+    this.tracker.addWritten(dirty);
     this.tables.resend.addTo(dirty);
     return dirty;
   }

@@ -285,6 +285,10 @@ export class Outgoing {
     if (paused === undefined) return;
     const dirty = this.dirtySet.collect();
     this.tables.allowRequests();
+    // The thread of requests has a core of its own while the guest stands still, and this one may lose its own to the
+    // destination as soon as that has the message.
+    const ahead = paused.touched.filter((page) => dirty.has(page)).slice(0, MAX_PAGES_AHEAD);
+    if (ahead.length > 0) this.pool.sendAhead(ahead);
     // Before it is sent: the destination may have it before this thread has a core again.
     this.measured.note({ sentMs: this.host.clock.nowMs() });
     this.control?.send("switchover", {
@@ -293,9 +297,6 @@ export class Outgoing {
       operations: [...paused.operations],
       dirty: dirty.toBytes(),
     });
-    // After it, since it is what the guest waits for most.
-    const ahead = paused.touched.filter((page) => dirty.has(page)).slice(0, MAX_PAGES_AHEAD);
-    if (ahead.length > 0) this.pool.sendAhead(ahead);
     this.measured.dirtyPages = dirty.count();
     this.dirty = dirty;
     this.awaitNextPhase("to say that the guest runs", RUNNING_TIMEOUT_MS);

@@ -8,6 +8,7 @@ import { PageBitmap } from "../../../src/memory/bitmap.js";
 import { EpochMember } from "../../../src/memory/epoch.js";
 import { PAGE_BYTES } from "../../../src/memory/geometry.js";
 import { createPageKernel } from "../../../src/memory/kernel.js";
+import { PageTables } from "../../../src/memory/page-tables.js";
 import { GuestRam } from "../../../src/memory/ram.js";
 import { TrackedMemory } from "../../../src/memory/tracked-memory.js";
 import { FIRST_EPOCH, NEVER, VCPU_WORDS, vcpuWords } from "../../../src/memory/words.js";
@@ -82,7 +83,7 @@ class Arriving {
     for (const page of dirty) missing.add(page);
     arriving.ram.arrived.subtract(missing);
     const states = { cpus: [{}], operations: [0] };
-    install({ states, dirty: missing }, arriving.ram, arriving.tables);
+    install({ states, dirty: missing }, new PageTables(arriving.ram), arriving.tables);
     arriving.said.length = 0;
     return arriving;
   }

@@ -11,6 +11,7 @@ import { install } from "../../../src/dest/take-over.js";
 import { Guest } from "../../../src/guest/guest.js";
 import { PageBitmap } from "../../../src/memory/bitmap.js";
 import { everyPage } from "../../../src/memory/geometry.js";
+import { PageTables } from "../../../src/memory/page-tables.js";
 import { GuestRam } from "../../../src/memory/ram.js";
 import { VCPU_WORDS, vcpuWords } from "../../../src/memory/words.js";
 import { FrameDecoder } from "../../../src/protocol/frame.js";
@@ -52,7 +53,7 @@ test(
     ram.arrived.addRange(everyPage(RAM_BYTES));
     ram.arrived.subtract(dirty);
     const states = { cpus: [{}, {}], operations: [0, 0] };
-    install({ states, dirty }, ram, tables);
+    install({ states, dirty }, new PageTables(ram), tables);
     const lines = new FaultLines(VCPUS.length);
     const paths = VCPUS.map((vcpu) => join(folder, String(vcpu)));
     paths.forEach((path, vcpu) => {

@@ -11,7 +11,7 @@ import {
   RAM_GRAIN_BYTES,
 } from "../../../src/memory/geometry.js";
 import { GuestRam } from "../../../src/memory/ram.js";
-import { FIRST_EPOCH, GUEST_WORDS, NEVER, wordCount } from "../../../src/memory/words.js";
+import { ABSENT, FIRST_EPOCH, GUEST_WORDS, NEVER, wordCount } from "../../../src/memory/words.js";
 import "../../seed.js";
 
 const SIZE = 16 * RAM_GRAIN_BYTES;
@@ -50,7 +50,12 @@ test("GuestRam keeps its tables apart from each other", () => {
         assert.equal(ram.stamps.length, ram.pageCount);
         ram.words.fill(1);
         ram.stamps.fill(2);
+        ram.slate.words.fill(3);
+        ram.slate.bits.fill(4);
         ram.arrived.addRange(everyPage(ram.byteLength));
+        assert.ok(ram.absent.every((entry) => entry === ABSENT));
+        assert.ok(ram.slate.words.every((word) => word === 3));
+        assert.ok(ram.slate.bits.every((word) => word === 4));
         assert.ok(ram.words.every((word) => word === 1));
         assert.ok(ram.stamps.every((stamp) => stamp === 2));
         assert.equal(ram.arrived.count(), ram.pageCount);
