@@ -70,7 +70,7 @@ function pumpMemory(byteCount: number, checks: boolean, isSender: boolean) {
   if (!checks) return { buffer: bufferOf(memory), look: undefined };
   const kernel = createPageKernel(memory);
   const look: Look = (page) => {
-    if (isSender && kernel.isZeroPage(page * PAGE_BYTES) === 1) throw new Error("it was filled");
+    if (isSender && kernel.zeroPages(page * PAGE_BYTES, 1) === 1) throw new Error("it was filled");
     kernel.checksumPage(page * PAGE_BYTES);
     kernel.checksumHigh();
   };

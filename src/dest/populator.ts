@@ -27,9 +27,12 @@ export class Populator {
   /** On this channel the pass has come to `page`; what it brings of it is not touched before it has arrived. */
   passTo(page: number): void {
     const { firstPage, pageCount } = this.frontier.advance(this.channel, page);
-    for (let behind = firstPage; behind < firstPage + pageCount; behind += 1) {
+    const end = firstPage + pageCount;
+    for (let behind = firstPage; ; behind += 1) {
+      behind = this.arrived.firstMissing(behind, end);
+      if (behind === end) break;
       // To add nothing, in one step, takes nothing from a page that is filled meanwhile.
-      if (!this.arrived.has(behind)) Atomics.add(this.words, behind * PAGE_WORDS, 0);
+      Atomics.add(this.words, behind * PAGE_WORDS, 0);
     }
   }
 }

@@ -161,6 +161,18 @@ export class AtomicPageBitmap {
     }
   }
 
+  /** The first page of those from `firstPage` to before `endPage` that is not in the set; `endPage` where all are. */
+  firstMissing(firstPage: number, endPage: number): number {
+    let page = firstPage;
+    while (page < endPage) {
+      const missing = ~Atomics.load(this.words, page >>> 5) & (-1 << (page & 31));
+      const base = page & ~31;
+      if (missing !== 0) return Math.min(endPage, base + 31 - Math.clz32(missing & -missing));
+      page = base + 32;
+    }
+    return endPage;
+  }
+
   /** Whether any page of `range` is in the set. */
   hasAny({ firstPage, pageCount }: PageRange): boolean {
     const end = firstPage + pageCount;

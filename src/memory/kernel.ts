@@ -8,8 +8,8 @@ export interface PageKernel {
   checksumHigh(): number;
   /** The sum of block `index` (0 to 7) of that page, as a signed word: one that differs tells that the block has changed. */
   blockSum(index: number): number;
-  /** 1 when every byte of the page is zero, else 0. */
-  isZeroPage(address: number): number;
+  /** How many pages from `address` on are zero, of `most`, until the first that is not. */
+  zeroPages(address: number, most: number): number;
 }
 
 /** The table kernels (see kernels/table.ts), bound to the tables of one guest. Addresses are bytes; pages come by the 16. */

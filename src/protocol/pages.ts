@@ -104,25 +104,34 @@ export class PageTable {
 
   /** Adds `page`, of which `low` and `high` are the checksum's halves (no matter for a zero page). */
   add(page: number, kind: RunKind, low = 0, high = 0): void {
-    const last = (this.runCount - 1) * 3;
-    const extendsLast =
-      this.runCount > 0 &&
-      this.runs[last + 2] === kind &&
-      (this.runs[last] ?? 0) + (this.runs[last + 1] ?? 0) === page;
-    if (extendsLast) {
-      this.runs[last + 1] = (this.runs[last + 1] ?? 0) + 1;
-    } else {
-      this.runs[last + 3] = page;
-      this.runs[last + 4] = 1;
-      this.runs[last + 5] = kind;
-      this.runCount += 1;
-    }
+    this.extend(page, 1, kind);
     if (kind === RUN_KIND.ZERO) return;
     const at = (this.dataPages + this.unchangedPages) * 2;
     this.checksums[at] = low;
     this.checksums[at + 1] = high;
     if (kind === RUN_KIND.DATA) this.dataPages += 1;
     else this.unchangedPages += 1;
+  }
+
+  /** Adds pages that are all zero. */
+  addZeroes(firstPage: number, pageCount: number): void {
+    this.extend(firstPage, pageCount, RUN_KIND.ZERO);
+  }
+
+  private extend(firstPage: number, pageCount: number, kind: RunKind): void {
+    const last = (this.runCount - 1) * 3;
+    const extendsLast =
+      this.runCount > 0 &&
+      this.runs[last + 2] === kind &&
+      (this.runs[last] ?? 0) + (this.runs[last + 1] ?? 0) === firstPage;
+    if (extendsLast) {
+      this.runs[last + 1] = (this.runs[last + 1] ?? 0) + pageCount;
+    } else {
+      this.runs[last + 3] = firstPage;
+      this.runs[last + 4] = pageCount;
+      this.runs[last + 5] = kind;
+      this.runCount += 1;
+    }
   }
 
   firstPageOf(run: number): number {

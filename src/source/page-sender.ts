@@ -108,21 +108,49 @@ export class PageSender {
   }
 
   /**
+   * Adds the pages from `firstPage` on to before `endPage`, as they are and none twice in a pass, until a frame is full; returns the
+   * first that was not added. Zero pages go by the run: of most guests that is what most of their memory is.
+   */
+  addRun(firstPage: number, endPage: number): number {
+    let page = firstPage;
+    while (page < endPage && this.hasRoom) {
+      const zeroes = this.zeroesFrom(page, endPage);
+      if (zeroes > 0) this.addZeroes(page, zeroes);
+      else this.addContents(page, false);
+      page += Math.max(1, zeroes);
+    }
+    return page;
+  }
+
+  /**
    * Adds a page: as zero, as unchanged since it was last sent or by what has changed since (where the destination `mayHave`
    * that), or with its contents.
    */
   add(page: number, mayHave: boolean): void {
+    if (this.zeroesFrom(page, page + 1) > 0) this.addZeroes(page, 1);
+    else this.addContents(page, mayHave);
+  }
+
+  /** How many pages from `firstPage` on are zero, to before `endPage`; of those that were never written no byte is read. */
+  private zeroesFrom(firstPage: number, endPage: number): number {
+    const { stamps } = this.ram;
+    let page = firstPage;
+    while (page < endPage && stamps[page] === NEVER) page += 1;
+    if (page > firstPage) return page - firstPage;
+    return this.kernel.zeroPages(firstPage * PAGE_BYTES, endPage - firstPage);
+  }
+
+  private addZeroes(firstPage: number, pageCount: number): void {
+    this.table.addZeroes(firstPage, pageCount);
+    // What the destination holds now is no longer what the checksums were of.
+    this.tables.checksums.fill(0, firstPage * 2, (firstPage + pageCount) * 2);
+    this.zeroPages += pageCount;
+  }
+
+  private addContents(page: number, mayHave: boolean): void {
     const { tables, kernel, tuning } = this;
     const { checksums: sent, sends } = tables;
     const address = page * PAGE_BYTES;
-    if (this.ram.stamps[page] === NEVER || kernel.isZeroPage(address) === 1) {
-      this.table.add(page, RUN_KIND.ZERO);
-      // What the destination holds now is no longer what the checksum was of.
-      sent[page * 2] = 0;
-      sent[page * 2 + 1] = 0;
-      this.zeroPages += 1;
-      return;
-    }
     const low = tuning.checksums ? kernel.checksumPage(address) : 0;
     const high = tuning.checksums ? kernel.checksumHigh() : 0;
     const sentLow = sent[page * 2] ?? 0;

@@ -58,6 +58,7 @@ export class Pass {
       if (chunk >= this.chunkCount) break;
       await this.send(chunk);
     }
+    this.flush();
     this.limit.charge(0);
     this.sender.barrier(this.command.pass);
   }
@@ -74,24 +75,33 @@ export class Pass {
     const hotSince = this.defers
       ? this.history.firstSince(nowMs - LOOK_BACK * this.pace.timeFor(this.writtenFrom[chunk] ?? 0))
       : Infinity;
+    const end = firstPage + pageCount;
     let deferred = 0;
     let written = 0;
-    for (let page = firstPage; page < firstPage + pageCount; page += 1) {
+    for (let page = firstPage; page < end;) {
       // The guest may write while we look: a page that turns hot now is merely dirty.
-      const stamp = ram.stamps[page] ?? NEVER;
-      if (stamp >= hotSince) {
+      const hot = this.firstHot(page, end, hotSince);
+      written += this.writtenIn(page, hot);
+      this.sendRun(page, hot);
+      for (page = hot; page < end && (ram.stamps[page] ?? NEVER) >= hotSince; page += 1) {
         tables.resend.claim(page);
         deferred += 1;
-        continue;
       }
-      if (stamp !== NEVER) written += 1;
-      sender.add(page, false);
-      if (!sender.hasRoom) this.flush();
     }
-    this.flush();
+    // Zero pages alone are not worth a frame for each chunk.
+    if (sender.contentBytes > 0) this.flush();
     this.pace.sent(written);
     if (deferred > 0) tables.counters.add("deferredPages", deferred);
     tables.counters.add("pagesPassed", pageCount);
+  }
+
+  private sendRun(firstPage: number, endPage: number): void {
+    const { sender } = this;
+    let page = firstPage;
+    while (page < endPage) {
+      page = sender.addRun(page, endPage);
+      if (!sender.hasRoom) this.flush();
+    }
   }
 
   /** Pages that change little where they are rewritten go now all the same: what has changed by the end is soon sent. */
@@ -101,14 +111,33 @@ export class Pass {
   }
 
   private countWritten(): Uint32Array {
-    const { stamps } = this.ram;
     const counts = new Uint32Array(this.chunkCount);
     let written = 0;
-    for (let page = stamps.length - 1; page >= 0; page -= 1) {
-      if (stamps[page] !== NEVER) written += 1;
-      if (page % this.chunkPages === 0) counts[page / this.chunkPages] = written;
+    for (let chunk = this.chunkCount - 1; chunk >= 0; chunk -= 1) {
+      const firstPage = chunk * this.chunkPages;
+      written += this.writtenIn(firstPage, firstPage + this.chunkPages);
+      counts[chunk] = written;
     }
     return counts;
+  }
+
+  // Loops over the pages of a chunk stand alone, where V8 has them compiled after a few chunks and not after a few hundred.
+
+  /** How many pages from `firstPage` on, to before `endPage`, the guest has written, of those that there are. */
+  private writtenIn(firstPage: number, endPage: number): number {
+    const { stamps } = this.ram;
+    const end = Math.min(endPage, stamps.length);
+    let written = 0;
+    for (let page = firstPage; page < end; page += 1) if (stamps[page] !== NEVER) written += 1;
+    return written;
+  }
+
+  /** The first page from `firstPage` on, to before `endPage`, that was written since; `endPage` where there is none. */
+  private firstHot(firstPage: number, endPage: number, hotSince: number): number {
+    const { stamps } = this.ram;
+    let page = firstPage;
+    while (page < endPage && (stamps[page] ?? NEVER) < hotSince) page += 1;
+    return page;
   }
 
   private flush(): void {

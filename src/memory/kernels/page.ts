@@ -103,14 +103,21 @@ export function checksumPage(address: usize): i32 {
 }
 
 /** Whether every byte of the page at byte `address` is zero; stops at the first 64 that are not. */
-export function isZeroPage(address: usize): i32 {
+function isZero(address: usize): bool {
   for (let offset: usize = 0; offset < PAGE_BYTES; offset += 64) {
     const at = address + offset;
     const any = v128.or(
       v128.or(v128.load(at), v128.load(at, 16)),
       v128.or(v128.load(at, 32), v128.load(at, 48)),
     );
-    if (v128.any_true(any)) return 0;
+    if (v128.any_true(any)) return false;
   }
-  return 1;
+  return true;
+}
+
+/** How many pages from byte `address` on are zero, of `most`, until the first that is not. */
+export function zeroPages(address: usize, most: i32): i32 {
+  let count: i32 = 0;
+  while (count < most && isZero(address + <usize>count * PAGE_BYTES)) count += 1;
+  return count;
 }

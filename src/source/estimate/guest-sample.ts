@@ -80,7 +80,7 @@ async function countContents(ram: GuestRam): Promise<number> {
   let full = 0;
   await inSlices(sampled, (at) => {
     const page = at * step;
-    if (ram.stamps[page] !== NEVER) full += 1 - kernel.isZeroPage(page * PAGE_BYTES);
+    if (ram.stamps[page] !== NEVER) full += 1 - kernel.zeroPages(page * PAGE_BYTES, 1);
   });
   return Math.round((full / Math.max(1, sampled)) * ram.pageCount);
 }

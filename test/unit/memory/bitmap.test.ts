@@ -164,6 +164,23 @@ test("AtomicPageBitmap adds and finds whole ranges", () => {
   );
 });
 
+test("AtomicPageBitmap finds the first page of a range that it lacks", () => {
+  // Nearly all pages are there, so that whole words are.
+  const lacking = fc.array(fc.nat(399), { maxLength: 4 });
+  fc.assert(
+    fc.property(lacking, fc.nat(400), fc.nat(400), (without, a, b) => {
+      const [first, end] = [Math.min(a, b), Math.max(a, b)];
+      const all = Array.from({ length: 400 }, (_, page) => page);
+      const bitmap = atomicOf(
+        400,
+        all.filter((page) => !without.includes(page)),
+      );
+      const found = all.slice(first, end).find((page) => without.includes(page));
+      assert.equal(bitmap.firstMissing(first, end), found ?? end);
+    }),
+  );
+});
+
 test("AtomicPageBitmap subtracts another set and says whether the two cover every page", () => {
   fc.assert(
     fc.property(somePages, fc.boolean(), ([pageCount, ours, theirs], fillUp) => {

@@ -139,28 +139,42 @@ test("checksumPage depends on the page alone, not on its place or its neighbours
   }
 });
 
-test("isZeroPage notices a single byte that is not zero, wherever it stands", () => {
+test("zeroPages notices a single byte that is not zero, wherever it stands", () => {
   const { kernel, pageBytes } = createGuest();
   const page = pageBytes(2);
   const address = 2 * PAGE_BYTES;
-  assert.equal(kernel.isZeroPage(address), 1);
+  assert.equal(kernel.zeroPages(address, 1), 1);
   for (let at = 0; at < PAGE_BYTES; at += 1) {
     for (const byte of [0x01, 0x80]) {
       page[at] = byte;
-      assert.equal(kernel.isZeroPage(address), 0, `byte ${String(at)}`);
+      assert.equal(kernel.zeroPages(address, 1), 0, `byte ${String(at)}`);
     }
     page[at] = 0;
   }
-  assert.equal(kernel.isZeroPage(address), 1);
+  assert.equal(kernel.zeroPages(address, 1), 1);
 });
 
-test("isZeroPage does not look at the pages beside", () => {
+test("zeroPages does not look at the pages beside", () => {
   const { kernel, bytes, pageBytes } = createGuest();
   for (let page = 0; page < PAGES; page += 1) {
     bytes.fill(0xff);
     pageBytes(page).fill(0);
     for (let other = 0; other < PAGES; other += 1) {
-      assert.equal(kernel.isZeroPage(other * PAGE_BYTES), other === page ? 1 : 0);
+      assert.equal(kernel.zeroPages(other * PAGE_BYTES, 1), other === page ? 1 : 0);
+    }
+  }
+});
+
+test("zeroPages counts pages until the first that is not zero, and no more than it may", () => {
+  const { kernel, bytes, pageBytes } = createGuest();
+  for (let full = 0; full < PAGES; full += 1) {
+    bytes.fill(0);
+    pageBytes(full)[PAGE_BYTES - 1] = 1;
+    for (let first = 0; first < PAGES; first += 1) {
+      for (let most = 0; most <= PAGES - first; most += 1) {
+        const zeroes = first > full ? most : Math.min(most, full - first);
+        assert.equal(kernel.zeroPages(first * PAGE_BYTES, most), zeroes);
+      }
     }
   }
 });
@@ -176,9 +190,9 @@ test("the page kernel reaches the last page of 4 GiB", (t) => {
   }
   const { ram, kernel, pageBytes } = guest;
   const last = ram.pageCount - 1;
-  assert.equal(kernel.isZeroPage(last * PAGE_BYTES), 1);
+  assert.equal(kernel.zeroPages((last - 3) * PAGE_BYTES, 4), 4);
   fillRandomly(pageBytes(last), seed);
-  assert.equal(kernel.isZeroPage(last * PAGE_BYTES), 0);
+  assert.equal(kernel.zeroPages((last - 3) * PAGE_BYTES, 4), 3);
   assert.equal(checksum(kernel, last), oracle(pageBytes(last)));
 });
 
@@ -189,7 +203,7 @@ test("the page kernel writes nothing to memory", () => {
     if (contents === "random") fillRandomly(bytes, seed);
     const before = digest();
     for (let page = 0; page < PAGES; page += 1) {
-      kernel.isZeroPage(page * PAGE_BYTES);
+      kernel.zeroPages(page * PAGE_BYTES, 1);
       checksum(kernel, page);
     }
     assert.equal(digest(), before);

@@ -4,7 +4,8 @@ import { Writable } from "node:stream";
 import { test } from "node:test";
 import { PAGE_BYTES } from "../../../src/memory/geometry.js";
 import { GuestRam } from "../../../src/memory/ram.js";
-import { FIRST_EPOCH } from "../../../src/memory/words.js";
+import { FIRST_EPOCH, NEVER } from "../../../src/memory/words.js";
+import { MAX_DATA_PAGES } from "../../../src/protocol/limits.js";
 import { FIRST_DATA_SEQUENCE, PURPOSE } from "../../../src/protocol/pages.js";
 import { MigrationTables, type SourceCounter } from "../../../src/source/migration-tables.js";
 import { PageSender } from "../../../src/source/page-sender.js";
@@ -14,8 +15,8 @@ import { completeTuning } from "../../../src/source/tuning.js";
 const RAM_BYTES = 64 * 1024;
 
 /** A sender whose bytes go nowhere, over a guest of which the first two pages have contents. */
-function sending() {
-  const ram = GuestRam.allocate(RAM_BYTES, 1);
+function sending(ramBytes = RAM_BYTES) {
+  const ram = GuestRam.allocate(ramBytes, 1);
   new Uint8Array(ram.buffer).fill(7, 0, 2 * PAGE_BYTES);
   ram.stamps.fill(FIRST_EPOCH);
   const tables = MigrationTables.create(ram.pageCount, RateLimit.createState());
@@ -42,6 +43,35 @@ test("prepulled pages count by their contents, and in all for the hits that the 
   for (const page of [0, 1, 2, 3, 4]) sender.add(page, true);
   sender.flush(PURPOSE.PREPULL, 0);
   assert.deepEqual(counted("prepulledPages", "zeroPages", "prepulledOfAnyKind"), [2, 3, 5]);
+});
+
+test("a run of pages goes as it is: contents, zeroes that were written, and what was never written", () => {
+  const { sender, ram, tables, counted } = sending();
+  const { pageCount } = ram;
+  // Contents again behind the zeroes, and the last pages were never written, whatever lies there.
+  new Uint8Array(ram.buffer).fill(9, 8 * PAGE_BYTES, 9 * PAGE_BYTES);
+  new Uint8Array(ram.buffer).fill(9, (pageCount - 2) * PAGE_BYTES);
+  ram.stamps.fill(NEVER, pageCount - 2);
+  tables.checksums.fill(5);
+  assert.equal(sender.addRun(0, pageCount), pageCount);
+  assert.equal(sender.dataPages, 3);
+  sender.flush(PURPOSE.PASS, 1);
+  assert.deepEqual(counted("stageOnePages", "zeroPages"), [3, pageCount - 3]);
+  const without = [...Array(pageCount).keys()].filter((page) => tables.checksums[page * 2] === 0);
+  const zeroes = [...Array(pageCount).keys()].filter((page) => ![0, 1, 8].includes(page));
+  assert.deepEqual(without, zeroes, "of a zero page there is no checksum");
+});
+
+test("a run ends where its frame is full, and goes on in the next", () => {
+  const { sender, ram, counted } = sending(2 * MAX_DATA_PAGES * PAGE_BYTES);
+  new Uint8Array(ram.buffer).fill(7);
+  const next = sender.addRun(3, ram.pageCount);
+  assert.equal(next, 3 + MAX_DATA_PAGES);
+  assert.equal(sender.addRun(next, ram.pageCount), next, "nothing fits any more");
+  sender.flush(PURPOSE.PASS, 1);
+  assert.equal(sender.addRun(next, ram.pageCount), ram.pageCount);
+  sender.flush(PURPOSE.PASS, 1);
+  assert.deepEqual(counted("stageOnePages"), [ram.pageCount - 3]);
 });
 
 /** A page that was sent with its contents in stage one, and comes to its turn in stage three. */

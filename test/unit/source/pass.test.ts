@@ -25,14 +25,15 @@ function epochAgo(seconds: number): number {
 }
 
 /**
- * The pages that a pass sends of a guest that wrote each page in the epoch that `stampOf` says. While it goes on, the guest
- * writes to page p when page `writes.get(p)` is sent; of each it changes so many per mille.
+ * A pass over a guest that wrote each page in the epoch that `stampOf` says. While it goes on, the guest
+ * writes to page p when page `writes.get(p)` is sent; of each it changes so many per mille. Resolves with the pages that it sent,
+ * how many they were at each of its frames, and how many no frame had when it ended.
  */
-async function pagesSent(
+async function passOver(
   stampOf: (page: number) => number,
   writes: ReadonlyMap<number, number> = new Map(),
   { rewritten = 1000, tuning = {} }: { rewritten?: number; tuning?: TuningChoice } = {},
-): Promise<number[]> {
+): Promise<{ sent: number[]; frames: number[]; end: number }> {
   const ram = GuestRam.allocate(PAGE_COUNT * PAGE_BYTES, 1);
   ram.words[GUEST_WORDS.EPOCH] = epochAgo(0);
   ram.words[GUEST_WORDS.REWRITTEN] = rewritten;
@@ -41,24 +42,42 @@ async function pagesSent(
   let nowMs = START_MS;
   const clock = { nowMs: () => nowMs };
   const sent: number[] = [];
+  const frames: number[] = [];
+  let end = -1;
   const sender = {
     ready: () => Promise.resolve(),
     hasRoom: true,
-    add(page: number) {
-      sent.push(page);
-      if (ram.stamps[page] !== NEVER) nowMs += 1000 / PAGES_PER_SECOND;
-      for (const [written, when] of writes) {
-        if (when === page) ram.stamps[written] = ram.words[GUEST_WORDS.EPOCH]!;
-      }
+    get contentBytes() {
+      const unsent = sent.slice(frames.at(-1) ?? 0);
+      return unsent.some((page) => ram.stamps[page] !== NEVER) ? PAGE_BYTES : 0;
     },
-    flush: () => 0,
-    barrier: () => undefined,
+    addRun(firstPage: number, endPage: number) {
+      for (let page = firstPage; page < endPage; page += 1) {
+        sent.push(page);
+        if (ram.stamps[page] !== NEVER) nowMs += 1000 / PAGES_PER_SECOND;
+        for (const [written, when] of writes) {
+          if (when === page) ram.stamps[written] = ram.words[GUEST_WORDS.EPOCH]!;
+        }
+      }
+      return endPage;
+    },
+    flush: () => {
+      frames.push(sent.length);
+      return 0;
+    },
+    barrier: () => {
+      end = sent.length - (frames.at(-1) ?? 0);
+    },
   } as unknown as PageSender;
   const command = { type: "pass", pass: 1, history: HISTORY } as const;
   const bytesPerSecond = PAGES_PER_SECOND * PAGE_BYTES;
   const limit = new RateLimit(tables.handle.limiter, bytesPerSecond, 1, clock);
   await new Pass(command, ram, tables, sender, limit, completeTuning(tuning), clock).run();
-  return sent;
+  return { sent, frames, end };
+}
+
+async function pagesSent(...of: Parameters<typeof passOver>): Promise<number[]> {
+  return (await passOver(...of)).sent;
 }
 
 function pages(from: number, to: number): number[] {
@@ -89,6 +108,16 @@ test("memory that was never written is not taken for time that is left", async (
   const aSecondBefore = new Map([[border - 1, border - 1000]]);
   const stampOf = (page: number) => (page < border ? epochAgo(90) : NEVER);
   assert.deepEqual(await pagesSent(stampOf, aSecondBefore), pages(0, PAGE_COUNT));
+});
+
+test("memory that was never written takes no frames of its own, but before the pass ends", async () => {
+  const contents = new Set([1000, 1001, 3000]);
+  const { sent, frames, end } = await passOver((page) =>
+    contents.has(page) ? epochAgo(90) : NEVER,
+  );
+  assert.deepEqual(sent, pages(0, PAGE_COUNT));
+  assert.ok(frames.length <= contents.size + 1, `${String(frames.length)} frames`);
+  assert.equal(end, 0);
 });
 
 test("memory that was never written does not make the rest seem short", async () => {
