@@ -1,7 +1,7 @@
 /**
  * Table kernels, in AssemblyScript, on the tables of a guest (ram.ts) themselves: a word for each page, and sets with a
- * bit for each, the first page by the lowest bit. A guest stands still while they run, so they go over 16 pages at a
- * time; how many pages there are is a multiple of that. They import the tables and own no byte of them.
+ * bit for each, the first page by the lowest bit. They go over 16 pages at a time, since mostly a guest stands still
+ * meanwhile; how many pages there are is a multiple of that. They import the tables and own no byte of them.
  */
 
 const PAGES_AT_ONCE: usize = 16;
