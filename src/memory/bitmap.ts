@@ -64,7 +64,7 @@ export class PageBitmap {
         continue;
       }
       while (rest !== 0) {
-        table[at * 32 + 31 - Math.clz32(rest & -rest)] = value;
+        table[at * 32 + lowestBit(rest)] = value;
         rest &= rest - 1;
       }
     }
@@ -167,7 +167,7 @@ export class AtomicPageBitmap {
     while (page < endPage) {
       const missing = ~Atomics.load(this.words, page >>> 5) & (-1 << (page & 31));
       const base = page & ~31;
-      if (missing !== 0) return Math.min(endPage, base + 31 - Math.clz32(missing & -missing));
+      if (missing !== 0) return Math.min(endPage, base + lowestBit(missing));
       page = base + 32;
     }
     return endPage;
@@ -245,6 +245,11 @@ export class AtomicPageBitmap {
   }
 }
 
+/** Position of the lowest bit that is set in `word`, which is not 0. */
+function lowestBit(word: number): number {
+  return 31 - Math.clz32(word & -word);
+}
+
 /** Of the bits that are set in `word`, the lowest `count`. */
 function lowestBits(word: number, count: number): number {
   let above = word;
@@ -256,7 +261,7 @@ function lowestBits(word: number, count: number): number {
 function* bits(word: number): Generator<number> {
   let rest = word;
   while (rest !== 0) {
-    yield 31 - Math.clz32(rest & -rest);
+    yield lowestBit(rest);
     rest &= rest - 1;
   }
 }
