@@ -82,6 +82,19 @@ module.exports = {
       },
     },
     {
+      name: "host-for-hosts",
+      comment:
+        "A command that asks a host something does not load what a host is made of: it would start half a second " +
+        "later, for nothing.",
+      severity: "error",
+      from: { path: "^src/cli/", pathNot: "^src/cli/(load-host|run-host|host-session)\\.ts$" },
+      to: {
+        path: "^src/(host/|cli/(run-host|host-session)\\.ts$)",
+        pathNot: "^src/host/(service|events|directory|release)\\.ts$",
+        dependencyTypesNot: ["type-only"],
+      },
+    },
+    {
       name: "memory-without-node",
       comment: "Memory does no I/O, but that it reads the page kernel's file.",
       severity: "error",

@@ -7,7 +7,7 @@ import { clearLine, createInterface, cursorTo } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Arguments } from "../src/cli/arguments.js";
-import { openOutput } from "../src/cli/output.js";
+import { openPresenter } from "../src/cli/open-presenter.js";
 import { formatNumber } from "../src/cli/show/sentences.js";
 import { styleFor } from "../src/cli/show/style.js";
 import { type GuestIdentity, replay } from "../src/guest/identity.js";
@@ -92,7 +92,7 @@ async function startHost(
 
 const screen = process.stdout;
 const style = styleFor(screen);
-const { presenter } = await openOutput(new Arguments({}));
+const presenter = await openPresenter({ json: false });
 
 function print(text: string): void {
   presenter.aside(() => screen.write(`${text}\n`));

@@ -19,7 +19,6 @@ export interface AtHand {
 
 /** What a person asks a host to do with one of its guests. */
 export interface GuestWish {
-  readonly summary: string;
   readonly options?: Command["options"];
   /** Rejects with what the host says against it. */
   readonly carryOut: (its: AtHand) => Promise<void>;
@@ -30,9 +29,8 @@ export interface GuestWish {
 const MAY_COME_YET = "that host may do it yet; tristage status --from tells";
 
 /** A command that carries out `wish` for the guest that is named, or for the only one. */
-export function forGuest({ summary, options, carryOut, done }: GuestWish): Command {
+export function forGuest({ options, carryOut, done }: GuestWish): Command {
   return {
-    summary,
     options: {
       ...GUEST_OPTIONS,
       ...options,

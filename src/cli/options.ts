@@ -1,5 +1,5 @@
 import type { Options } from "yargs";
-import { ASK_MS } from "../host/host.js";
+import { ASK_MS } from "../host/service.js";
 
 /** An option with a value. It is read as text, so that its reader can say what is wrong with it. */
 export function valued(describe: string): Options {

@@ -4,7 +4,8 @@ import type { Arguments } from "./arguments.js";
 import { attend } from "./attend.js";
 import type { ExitCode } from "./exit-codes.js";
 import { HostSession, readHostOptions } from "./host-session.js";
-import { openOutput } from "./output.js";
+import { openLogger } from "./open-logger.js";
+import { openPresenter } from "./open-presenter.js";
 import type { Presenter } from "./show/presenter.js";
 
 /** What a host's own work has at hand. */
@@ -22,11 +23,13 @@ export async function runHost(
   work: (its: HostWork) => Promise<ExitCode | null> = () => Promise.resolve(null),
 ): Promise<ExitCode> {
   const options = readHostOptions(args);
-  const { presenter, logger } = await openOutput(args);
+  const presenter = await openPresenter({ json: args.flag("json") });
+  const logger = await openLogger(args, presenter);
   const session = await HostSession.open(options, logger);
   const { host, listening } = session;
   try {
     presenter.show(listening);
+    host.getReady();
     return await attend({
       service: host,
       presenter,

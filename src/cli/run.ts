@@ -2,34 +2,12 @@ import yargs, { type Argv } from "yargs";
 import { MigrationError } from "../failure.js";
 import { RELEASE } from "../host/release.js";
 import { Arguments, usage } from "./arguments.js";
-import { cancel } from "./commands/cancel.js";
+import { COMMANDS } from "./commands.js";
 import type { Command } from "./commands/command.js";
-import { dest } from "./commands/dest.js";
-import { discard } from "./commands/discard.js";
-import { estimate } from "./commands/estimate.js";
-import { guests } from "./commands/guests.js";
-import { migrate } from "./commands/migrate.js";
-import { pause } from "./commands/pause.js";
-import { resume } from "./commands/resume.js";
-import { source } from "./commands/source.js";
-import { status } from "./commands/status.js";
 import { errorEvent } from "./error-event.js";
 import { EXIT, EXIT_CODES_HELP, exitCodeOfFailure, type ExitCode } from "./exit-codes.js";
 import type { Sink } from "./show/presenter.js";
 import { printable } from "./show/sentences.js";
-
-const COMMANDS: Readonly<Record<string, Command>> = {
-  dest,
-  source,
-  migrate,
-  cancel,
-  estimate,
-  status,
-  pause,
-  resume,
-  discard,
-  guests,
-};
 
 /**
  * Carries out one command line (without node and script) and says how the process shall end. Failures are
@@ -39,10 +17,11 @@ export async function run(
   words: readonly string[],
   screen: { readonly stdout: Sink; readonly stderr: Sink } = process,
 ): Promise<ExitCode> {
-  let command: Command | undefined;
+  let word = "";
   try {
-    const values = await parse(words);
-    command = COMMANDS[String(values["_"][0])];
+    const { values, named } = await parse(words);
+    word = String(values["_"][0]);
+    const command = named.get(word);
     // Help and version were printed by the parser.
     if (values["help"] === true || values["version"] === true || command === undefined) {
       return EXIT.DONE;
@@ -53,8 +32,17 @@ export async function run(
     const problem = errorEvent(error.failure);
     screen.stderr.write(`tristage: ${printable(problem.text)}\n`);
     if (words.includes("--json")) screen.stdout.write(`${JSON.stringify(problem)}\n`);
-    return exitCodeOfFailure(error.failure, command === migrate);
+    return exitCodeOfFailure(error.failure, word === "migrate");
   }
+}
+
+/** The commands that these words can mean, by their names; a word may be the value of an option as well. */
+async function loadNamed(words: readonly string[]): Promise<ReadonlyMap<string, Command>> {
+  const named = new Map<string, Command>();
+  for (const [name, { load }] of Object.entries(COMMANDS)) {
+    if (words.includes(name)) named.set(name, await load());
+  }
+  return named;
 }
 
 async function parse(words: readonly string[]) {
@@ -74,10 +62,11 @@ async function parse(words: readonly string[]) {
     .fail((message: string | null) => {
       throw usage(`${message ?? "bad usage"}; see ${helpFor(words)}`);
     });
-  for (const [name, { summary, options }] of Object.entries(COMMANDS)) {
-    parser = parser.command(name, summary, (its) => its.options(options));
+  const named = await loadNamed(words);
+  for (const [name, { summary }] of Object.entries(COMMANDS)) {
+    parser = parser.command(name, summary, (its) => its.options(named.get(name)?.options ?? {}));
   }
-  return parser.parseAsync();
+  return { values: await parser.parseAsync(), named };
 }
 
 function helpFor([word = ""]: readonly string[]): string {

@@ -4,9 +4,7 @@ import type { Departures } from "./departures.js";
 import type { EstimateEvent } from "./events.js";
 import { freeMemorySoon } from "./free-memory.js";
 import { requirePeer } from "./peer-address.js";
-import type { EstimateRequest } from "./service.js";
-
-export const DEFAULT_ESTIMATE_MS = 2000;
+import { DEFAULT_ESTIMATE_MS, type EstimateRequest } from "./service.js";
 
 /** Rejects with USAGE, GUEST_NOT_HERE or GUEST_BUSY, or as `probeLink` does. */
 export async function estimateFor(

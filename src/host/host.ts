@@ -19,18 +19,16 @@ import { estimateFor } from "./estimates.js";
 import type { EstimateEvent, GuestDigest, HostState, Told } from "./events.js";
 import { Journal } from "./journal.js";
 import { Resident } from "./resident.js";
-import type {
-  DiscardRequest,
-  EstimateRequest,
-  HostService,
-  MigrateRequest,
-  ResumeRequest,
+import {
+  ASK_MS,
+  type DiscardRequest,
+  type EstimateRequest,
+  type HostService,
+  type MigrateRequest,
+  type ResumeRequest,
 } from "./service.js";
 import { Readiness } from "./readiness.js";
 import { RELEASE } from "./release.js";
-
-/** How long a source in doubt asks before it leaves the decision to a person. */
-export const ASK_MS = 30_000;
 
 /** Of a journal that is not locked. */
 const UNGUARDED =
@@ -231,8 +229,11 @@ export class Host implements HostService, AsyncDisposable {
     await this.close();
   }
 
-  /** For the migration that may come next. */
-  private getReady(): void {
+  /**
+   * Starts the threads of the migration that may come next, so that it need not wait for them. Meanwhile they take the cores: a
+   * host that has something to do first, such as to say that it listens, does it first.
+   */
+  getReady(): void {
     const { residents, migrations } = this.context;
     if (this.closed || migrations.size > 0) return;
     if (residents.size > 0) this.readiness.expect("departure");
@@ -251,7 +252,6 @@ export class Host implements HostService, AsyncDisposable {
         context.emitError(failure, null);
       },
     );
-    this.getReady();
   }
 }
 

@@ -36,6 +36,12 @@ export interface DiscardRequest {
   readonly force?: boolean | undefined;
 }
 
+/** How long a source in doubt asks before it leaves the decision to a person. */
+export const ASK_MS = 30_000;
+
+/** How long an estimate watches a guest unless told otherwise. */
+export const DEFAULT_ESTIMATE_MS = 2000;
+
 /** The longest that one request may watch a guest. */
 export const MAX_ESTIMATE_MS = 60_000;
 

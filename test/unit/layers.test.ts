@@ -82,7 +82,10 @@ const HOUSE: readonly (readonly [file: string, imports: string, broken: string |
   ["src/cli/guest.ts", "../guest/a.js", "cli-below"],
   ["src/cli/socket.ts", "node:tls", "sockets-in-transport"],
   ["src/cli/script.ts", "../../scripts/a.js", "source-code-alone"],
-  ["src/cli/host.ts", "../host/a.js", null],
+  ["src/cli/host.ts", "../host/a.js", "host-for-hosts"],
+  ["src/cli/session.ts", "./host-session.js", "host-for-hosts"],
+  ["src/cli/host-session.ts", "../host/a.js", null],
+  ["src/cli/service.ts", "../host/service.js", null],
   ["src/cli/address.ts", "../transport/address.js", null],
 ];
 
@@ -90,6 +93,7 @@ const HOUSE: readonly (readonly [file: string, imports: string, broken: string |
 const HOUSE_OF_TYPES: typeof HOUSE = [
   ["src/source/type.ts", "../dest/a.js", "source-below"],
   ["src/source/socket.ts", "node:net", null],
+  ["src/cli/host-type.ts", "../host/a.js", null],
 ];
 
 test("an import across the layers is noticed, and only that", (t) => {
@@ -116,8 +120,8 @@ test("an import across the layers is noticed, and only that", (t) => {
   ]) {
     write(`src/${layer}/a.ts`, "export const it = 1; export type It = 1;");
   }
-  for (const file of ["address", "fault-lines"])
-    write(`src/transport/${file}.ts`, "export const it = 1;");
+  for (const file of ["transport/address", "transport/fault-lines", "host/service"])
+    write(`src/${file}.ts`, "export const it = 1;");
   for (const other of ["test", "scripts"]) write(`${other}/a.ts`, "export const it = 1;");
   for (const [file, imported] of HOUSE) write(file, `import * as it from "${imported}";`);
   for (const [file, imported] of HOUSE_OF_TYPES)

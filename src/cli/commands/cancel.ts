@@ -2,7 +2,6 @@ import { MigrationError } from "../../failure.js";
 import { forGuest } from "../for-guest.js";
 
 export const cancel = forGuest({
-  summary: "Cancel the migration of a guest before it is handed over; the guest stays",
   async carryOut({ host, status, guest: { guestId } }) {
     const leaving = status.migrations.find(
       (it) => it.direction === "outgoing" && it.guestId === guestId,

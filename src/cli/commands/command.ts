@@ -4,7 +4,6 @@ import type { ExitCode } from "../exit-codes.js";
 
 /** One word after `tristage`. */
 export interface Command {
-  readonly summary: string;
   readonly options: Readonly<Record<string, Options>>;
   run(args: Arguments): Promise<ExitCode>;
 }

@@ -2,7 +2,6 @@ import { forGuest } from "../for-guest.js";
 import { flag } from "../options.js";
 
 export const discard = forGuest({
-  summary: "End a paused or crashed guest for good, and free its memory",
   options: {
     force: flag("Also a guest in doubt, maybe the last there is of it, or stranded, which may run"),
   },

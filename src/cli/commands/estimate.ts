@@ -1,5 +1,4 @@
-import { DEFAULT_ESTIMATE_MS } from "../../host/estimates.js";
-import { MAX_ESTIMATE_MS } from "../../host/service.js";
+import { DEFAULT_ESTIMATE_MS, MAX_ESTIMATE_MS } from "../../host/service.js";
 import { ControlClient } from "../control-client.js";
 import { EXIT } from "../exit-codes.js";
 import { JSON_OPTION, seconds, TOKEN_OPTION, valued } from "../options.js";
@@ -9,7 +8,6 @@ import { styleFor } from "../show/style.js";
 import type { Command } from "./command.js";
 
 export const estimate: Command = {
-  summary: "Predict what a migration would cost, without making one",
   options: {
     ...ROUTE_OPTIONS,
     "max-bandwidth": valued("Limit that the migration would have, as 1Gbit or 50MB/s"),

@@ -4,7 +4,6 @@ import { EXIT } from "../exit-codes.js";
 import type { Command } from "./command.js";
 
 export const guests: Command = {
-  summary: "List the built-in guests and their settings",
   options: {},
   run() {
     process.stdout.write(`${BUILTIN_PROGRAMS.map(describeProgram).join("\n")}\n`);

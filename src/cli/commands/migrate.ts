@@ -1,13 +1,12 @@
 import { ControlClient } from "../control-client.js";
 import { follow } from "../follow.js";
 import { JSON_OPTION, TOKEN_OPTION } from "../options.js";
-import { openOutput } from "../output.js";
+import { openPresenter } from "../open-presenter.js";
 import { readRoute, ROUTE_OPTIONS } from "../route.js";
 import { readTransfer, TRANSFER_OPTIONS } from "../transfer.js";
 import type { Command } from "./command.js";
 
 export const migrate: Command = {
-  summary: "Migrate a guest from one host to another",
   options: {
     ...ROUTE_OPTIONS,
     ...TRANSFER_OPTIONS,
@@ -19,7 +18,7 @@ export const migrate: Command = {
     const { from, route } = readRoute(args);
     const request = { ...route, ...readTransfer(args) };
     const client = new ControlClient(from, args.token("token-file"));
-    const { presenter } = await openOutput(args);
+    const presenter = await openPresenter({ json: args.flag("json") });
     try {
       return await follow({ client, request, presenter, signals: process });
     } finally {

@@ -2,7 +2,6 @@ import { forGuest } from "../for-guest.js";
 import { flag } from "../options.js";
 
 export const resume = forGuest({
-  summary: "Let a paused guest go on, or one in doubt that runs nowhere else",
   options: {
     "in-doubt": flag("Also a guest in doubt: you have made sure that it runs nowhere else"),
   },

@@ -5,15 +5,15 @@ import { formatAddress } from "../../transport/address.js";
 import type { Arguments } from "../arguments.js";
 import { errorEvent } from "../error-event.js";
 import { EXIT } from "../exit-codes.js";
+import { loadHost } from "../load-host.js";
 import { HOST_OPTIONS, LISTEN_OPTION, seconds, valued } from "../options.js";
-import { runHost, type HostWork } from "../run-host.js";
+import type { HostWork } from "../run-host.js";
 import { readTransfer, TRANSFER_OPTION_NAMES, TRANSFER_OPTIONS } from "../transfer.js";
 import type { Command } from "./command.js";
 
 const DEFAULT_AFTER_MS = 2000;
 
 export const source: Command = {
-  summary: "Run a guest, and migrate it when asked to",
   options: {
     guest: valued("Name of a built-in guest, or path of a module (required)"),
     memory: valued("Guest memory, as 512MiB or 1GiB (required)"),
@@ -26,7 +26,7 @@ export const source: Command = {
     ...HOST_OPTIONS,
   },
 
-  run(args) {
+  async run(args) {
     const boot = {
       program: args.required(args.program("guest"), "--guest kv"),
       options: args.settings("set"),
@@ -35,6 +35,7 @@ export const source: Command = {
     };
     const plan = readPlan(args);
     const once = args.flag("once");
+    const { runHost } = await loadHost();
     return runHost(args, async (its) => {
       const { guestId } = await its.host.bootGuest(boot);
       if (plan === null) {

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { createLogUpdate } from "log-update";
 import { failureOf } from "../../failure.js";
 import { listDirectory } from "../../host/directory.js";
 import type { ErrorEvent, HostStatus } from "../../host/events.js";
@@ -19,7 +18,6 @@ const WATCH_INTERVAL_MS = 1000;
 type Answer = (HostStatus & { readonly event: "status" }) | ErrorEvent;
 
 export const status: Command = {
-  summary: "Show your hosts on this machine, or one anywhere, and their guests",
   options: {
     from: valued("HOST:PORT for control of one host [all of yours on this machine]"),
     watch: { type: "boolean", describe: "Show it again every second" },
@@ -34,7 +32,7 @@ export const status: Command = {
     const show = args.flag("json")
       ? showJson
       : watch && process.stdout.isTTY
-        ? showOver()
+        ? await showOver()
         : showOnce;
     const unread = new AbortController();
     process.stdout.once("error", () => {
@@ -79,7 +77,8 @@ function showOnce(answers: readonly Answer[]): void {
   process.stdout.write(`${screenOf(answers)}\n`);
 }
 
-function showOver(): (answers: readonly Answer[]) => void {
+async function showOver(): Promise<(answers: readonly Answer[]) => void> {
+  const { createLogUpdate } = await import("log-update");
   const draw = createLogUpdate(process.stdout, { showCursor: true });
   return (answers) => {
     draw(screenOf(answers));
