@@ -11,6 +11,7 @@ import { GuestRam } from "../memory/ram.js";
 import { mixedPages } from "../memory/sample-pages.js";
 import { FIRST_EPOCH } from "../memory/words.js";
 import { bulkChannels, URGENT } from "../protocol/channel-names.js";
+import { BLOCK_BYTES } from "../protocol/deltas.js";
 import { encodeWords, FRAME_TYPES } from "../protocol/pages.js";
 import type { Attached } from "../transport/attach.js";
 import { WordFrames } from "../transport/word-frames.js";
@@ -29,6 +30,8 @@ const REQUESTS_OF_ROUND = 10;
 /** So many kinds V8 does not tell apart any more. */
 const KINDS = 6;
 const RAM_BYTES = 2 ** 20;
+/** Small ones: a pass goes by chunks, and V8 has to see many of them. */
+const CHUNK_PAGES = 16;
 const [BULK = ""] = bulkChannels(1);
 /** Of the dirty pages, those that go as neighbours of a fault. */
 const PREPULLED_PAGES = 16;
@@ -42,6 +45,7 @@ export async function* rehearsal(): AsyncGenerator<void> {
     const departures = departuresFrom(GuestRam.allocate(RAM_BYTES, 1), fd);
     for (let round = 0; round < ROUNDS; round += 1) {
       for (const departure of departures) {
+        await departure.pass();
         for (let request = 0; request < REQUESTS_OF_ROUND; request += 1) departure.answer();
         await departure.push();
       }
@@ -84,7 +88,9 @@ class NobodysDeparture {
   private readonly dirtyPages: readonly number[];
   private requests = 0;
   private pushes = 0;
-  private credits = 0;
+  private passes = 0;
+  /** Frames of the destination. */
+  private said = 0;
 
   constructor(
     private readonly ram: GuestRam,
@@ -115,6 +121,22 @@ class NobodysDeparture {
     const words = [page, 0, 0, Math.floor(requests / 2)];
     hearOn(this.vcpu, encodeWords(FRAME_TYPES.REQUEST, requests, words));
     this.requests += 1;
+  }
+
+  /** Passes over all memory, as in stage one. */
+  async pass(): Promise<void> {
+    const { tables, bulk, ram } = this;
+    this.passes += 1;
+    tables.rewind();
+    const end = tables.counters.read("pagesPassed") + ram.pageCount;
+    bulk.obey({ type: "pass", pass: this.passes, history: [] });
+    for (let turn = 0; tables.counters.read("pagesPassed") < end; turn += 1) {
+      if (turn === MOST_TURNS) throw new Error("a rehearsal went wrong: its pass does not end");
+      await setImmediate();
+    }
+    // By then its barrier has left as well.
+    await setImmediate();
+    this.say(FRAME_TYPES.BARRIER_PASSED, this.passes);
   }
 
   /** Pushes the dirty pages, of which some are zero, and some as they were. */
@@ -172,14 +194,20 @@ class NobodysDeparture {
 
   private credit(bytes: number): void {
     if (bytes === 0) return;
-    hearOn(this.dest, encodeWords(FRAME_TYPES.CREDIT, this.credits, [bytes]));
-    this.credits += 1;
+    this.say(FRAME_TYPES.CREDIT, bytes);
+  }
+
+  private say(type: number, word: number): void {
+    hearOn(this.dest, encodeWords(type, this.said, [word]));
+    this.said += 1;
   }
 }
 
-/** As the guest would: a page never has the same contents twice. */
+/** As the guest would: a page never has the same contents twice. Half of the pages change throughout, so that they go whole. */
 function write(ram: GuestRam, page: number, value: number): void {
-  new Uint32Array(ram.buffer, page * PAGE_BYTES, 1)[0] = value;
+  const words = new Uint32Array(ram.buffer, page * PAGE_BYTES, PAGE_BYTES / 4);
+  const step = page % 4 >= 2 ? BLOCK_BYTES / 4 : words.length;
+  for (let at = 0; at < words.length; at += step) words[at] = value;
 }
 
 function clear(ram: GuestRam, page: number): void {
@@ -193,6 +221,9 @@ function clear(ram: GuestRam, page: number): void {
 function nobody(fd: number): Duplex {
   const Nobody = class extends Duplex {
     readonly _handle = { fd };
+    setTimeout(): void {
+      // It never waits.
+    }
     override _read(): void {
       // It says nothing.
     }
@@ -224,7 +255,7 @@ function channelOf(
     ram: ram.handle,
     tables: tables.handle,
     rates: { pass: undefined, drain: undefined },
-    tuning: completeTuning(),
+    tuning: completeTuning({ chunkPages: CHUNK_PAGES }),
     bulkCount: 1,
     channel: name,
     connections: [{ channel: name, greeting: new Uint8Array() }] as const,
