@@ -5,17 +5,6 @@ import { setFlagsFromString } from "node:v8";
  * asks one question and ends; it holds for all that is loaded from then on, and for threads that start from then on.
  */
 export async function loadHost() {
-  // Of libraries V8 need not compile what nobody calls: without this it takes 0.1 s and 3 MiB more (docs/adr/0022).
-  const [{ config }] = await Promise.all([
-    import("zod"),
-    import("fastify"),
-    import("pino"),
-    import("msgpackr"),
-  ]);
-  // zod writes and compiles a function for each kind of message when the first comes, on cores that the guest wants: that takes longer
-  // than to check all messages of a migration without.
-  config({ jitless: true });
-
   // V8 lets the young generation of a thread grow to 48 MiB. Ours make little garbage, and the memory of this
   // machine is for guests.
   setFlagsFromString("--max-semi-space-size=1");
@@ -27,6 +16,10 @@ export async function loadHost() {
   // V8 collects all garbage of a thread that has little to do, so as to give memory back; each time takes 10 ms or more of a
   // core, also in the middle of a handover.
   setFlagsFromString("--no-memory-reducer");
+  // zod writes and compiles a function for each kind of message when the first comes, on cores that the guest wants: that takes longer
+  // than to check all messages of a migration without.
+  const { config } = await import("zod");
+  config({ jitless: true });
   const { runHost } = await import("./run-host.js");
   // What main.ts forbade: to collect garbage takes half a millisecond of a handover (docs/adr/0027).
   setFlagsFromString("--semi-space-growth-factor=2");

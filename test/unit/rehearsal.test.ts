@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { rehearsal as arrival } from "../../src/dest/rehearsal.js";
 import { rehearse as vcpu } from "../../src/guest/rehearsal.js";
 import { rehearsal as departure } from "../../src/source/rehearsal.js";
+import { rehearsal as meeting } from "../../src/transport/rehearsal.js";
 
 // Each throws where what it goes through finds anything wrong, or where a page does not leave or arrive.
 
@@ -24,4 +26,15 @@ test("the vCPU's rehearsal goes through to its end, and leaves no descriptor ope
   const before = readdirSync("/proc/self/fd").length;
   vcpu();
   assert.equal(readdirSync("/proc/self/fd").length, before);
+});
+
+test("the rehearsal of a meeting goes through to its end, and leaves no connection open", async () => {
+  const before = readdirSync("/proc/self/fd").length;
+  let steps = 0;
+  for await (const step of meeting()) {
+    assert.equal(step, undefined);
+    steps += 1;
+  }
+  assert.equal(steps, 8);
+  while (readdirSync("/proc/self/fd").length > before) await setImmediate();
 });
