@@ -41,6 +41,7 @@ class Meetings {
   };
   private address = ANY_LOCAL_PORT;
   private greeted: (greeting: Greeting) => void = () => undefined;
+  private refused: (failure: Failure) => void = () => undefined;
   close: () => void = () => undefined;
 
   /** Rejects with CANNOT_LISTEN. */
@@ -51,7 +52,9 @@ class Meetings {
       if (isOurs) this.greeted(greeting);
       else greeting.socket.destroy();
     };
-    const greeter = await openGreeter(ANY_LOCAL_PORT, take, () => undefined);
+    const greeter = await openGreeter(ANY_LOCAL_PORT, take, (failure) => {
+      this.refused(failure);
+    });
     this.address = greeter.address;
     this.close = () => {
       greeter.close();
@@ -103,9 +106,14 @@ class Meetings {
     channel.destroy();
   }
 
-  /** To be called before it can come. */
+  /** To be called before it can come. Rejects with why something was refused. */
   private nextGreeting(): Promise<Greeting> {
-    return new Promise((resolve) => (this.greeted = resolve));
+    return new Promise((resolve, reject) => {
+      this.greeted = resolve;
+      this.refused = (failure) => {
+        reject(new MigrationError(failure));
+      };
+    });
   }
 }
 
