@@ -64,8 +64,8 @@ class Meetings {
   /** Rejects with CANNOT_CONNECT. */
   async meet(): Promise<void> {
     const { attachment, address } = this;
-    const source = new End(new ControlConnection(await connect(address), "dest", monotonicClock));
     const greeting = this.nextGreeting();
+    const source = new End(new ControlConnection(await connect(address), "dest", monotonicClock));
     source.control.send("hello", {
       ...attachment,
       token: null,
@@ -98,22 +98,24 @@ class Meetings {
   }
 
   private async attach(): Promise<void> {
+    const greeting = this.nextGreeting();
     const channel = await connect(this.address);
     channel.on("error", () => undefined);
-    const greeting = this.nextGreeting();
     channel.write(encodeMessage("attach", { ...this.attachment, channel: "bulk-0" }, 0));
     (await greeting).socket.destroy();
     channel.destroy();
   }
 
-  /** To be called before it can come. Rejects with why something was refused. */
+  /** To be called before it can come. Rejects with why something was refused, which may be before anybody waits for it. */
   private nextGreeting(): Promise<Greeting> {
-    return new Promise((resolve, reject) => {
+    const greeting = new Promise<Greeting>((resolve, reject) => {
       this.greeted = resolve;
       this.refused = (failure) => {
         reject(new MigrationError(failure));
       };
     });
+    greeting.catch(() => undefined);
+    return greeting;
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
+import net from "node:net";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { rehearsal as arrival } from "../../src/dest/rehearsal.js";
@@ -37,4 +38,16 @@ test("the rehearsal of a meeting goes through to its end, and leaves no connecti
   }
   assert.equal(steps, 8);
   while (readdirSync("/proc/self/fd").length > before) await setImmediate();
+});
+
+test("the rehearsal of a meeting ends where the system takes no connection", async (t) => {
+  const listen = t.mock.method(net.Server.prototype, "listen");
+  const steps = meeting();
+  await steps.next();
+  const server = listen.mock.calls[0]?.this as net.Server | undefined;
+  server?.removeAllListeners("connection").on("connection", (socket: net.Socket) => {
+    socket.destroy();
+    server.emit("error", new Error("EMFILE"));
+  });
+  assert.deepEqual(await steps.next(), { value: undefined, done: true });
 });
