@@ -1,10 +1,9 @@
 import { DEST_CHANNEL_ENTRY } from "../dest/channel-set.js";
 import { VCPU_ENTRY } from "../guest/guest.js";
-import { rehearsal as takeOver } from "../dest/take-over.js";
+import { rehearsal } from "../dest/take-over.js";
 import { goThrough, type Steps } from "../platform/steps.js";
 import { dropSpares, keepSpares } from "../platform/spare-threads.js";
 import { SOURCE_CHANNEL_ENTRY } from "../source/channel-pool.js";
-import { rehearsal as meeting } from "../transport/rehearsal.js";
 
 /** Threads of the urgent channel, on either side. */
 const URGENT = 1;
@@ -14,40 +13,36 @@ export type Expects = "arrival" | "departure" | "nothing";
 
 /**
  * Has the threads of the next migration started before it begins, since it would wait for them. They are those
- * of one migration, in the direction that is likely, so a host keeps at most as many as the one needs. It also rehearses its own
- * part: how both ends meet, and, if it waits for its first guest, how it takes that over.
+ * of one migration, in the direction that is likely, so a host keeps at most as many as the one needs. A host that waits
+ * for its first guest also goes through its own part of an arrival.
  */
 export class Readiness {
-  private readonly rehearsed = new Set<() => Steps>();
+  private hasRehearsed = false;
 
   /** `channelCount` is how many bulk channels a migration is likely to have. */
   constructor(
     private readonly channelCount: number,
-    private readonly rehearsals: Readonly<Record<"meeting" | "takeOver", () => Steps>> = {
-      meeting,
-      takeOver,
-    },
+    private readonly arrival: () => Steps = rehearsal,
   ) {}
 
   /** To be called while no migration is under way. */
   expect(what: Expects): void {
     const channels = this.channelCount + URGENT;
-    if (what !== "nothing") this.rehearse(this.rehearsals.meeting);
     if (what === "departure") keepSpares(SOURCE_CHANNEL_ENTRY, channels);
     else void dropSpares(SOURCE_CHANNEL_ENTRY);
     if (what === "arrival") {
       keepSpares(DEST_CHANNEL_ENTRY, channels);
       keepSpares(VCPU_ENTRY, 1);
-      this.rehearse(this.rehearsals.takeOver);
+      this.rehearse();
     } else {
       void dropSpares(DEST_CHANNEL_ENTRY);
       void dropSpares(VCPU_ENTRY);
     }
   }
 
-  private rehearse(rehearsal: () => Steps): void {
-    if (this.rehearsed.has(rehearsal)) return;
-    this.rehearsed.add(rehearsal);
-    void goThrough(rehearsal());
+  private rehearse(): void {
+    if (this.hasRehearsed) return;
+    this.hasRehearsed = true;
+    void goThrough(this.arrival());
   }
 }
