@@ -1,9 +1,11 @@
 import { pino, type Logger } from "pino";
-import type { Arguments } from "./arguments.js";
 import type { Presenter } from "./show/presenter.js";
 
 /** A host's log, on stderr, so that it stays apart from the events that `presenter` shows. */
-export async function openLogger(args: Arguments, presenter: Presenter): Promise<Logger> {
+export async function openLogger(
+  { verbose }: { verbose: boolean },
+  presenter: Presenter,
+): Promise<Logger> {
   // Written at once and in this thread, so that nothing is lost when the process ends.
   const format = process.stderr.isTTY ? await prettyLines() : (line: string) => line;
   const destination = {
@@ -11,7 +13,7 @@ export async function openLogger(args: Arguments, presenter: Presenter): Promise
       presenter.aside(() => process.stderr.write(format(line)));
     },
   };
-  return pino({ level: args.flag("verbose") ? "debug" : "warn" }, destination);
+  return pino({ level: verbose ? "debug" : "warn" }, destination);
 }
 
 /** Loaded only for a terminal: a daemon has better uses for 20 MiB. */

@@ -24,7 +24,7 @@ export async function runHost(
 ): Promise<ExitCode> {
   const options = readHostOptions(args);
   const presenter = await openPresenter({ json: args.flag("json") });
-  const logger = await openLogger(args, presenter);
+  const logger = await openLogger({ verbose: args.flag("verbose") }, presenter);
   const session = await HostSession.open(options, logger);
   const { host, listening } = session;
   try {

@@ -35,7 +35,7 @@ const CHUNK_PAGES = 16;
 const [BULK = ""] = bulkChannels(1);
 /** Of the dirty pages, those that go as neighbours of a fault. */
 const PREPULLED_PAGES = 16;
-/** Of the event loop, for one push: it takes some ten. */
+/** Of the event loop, for one pass or push: it takes some ten. */
 const MOST_TURNS = 1000;
 
 /** What a thread goes through while it waits for a seat. */
@@ -130,10 +130,7 @@ class NobodysDeparture {
     tables.rewind();
     const end = tables.counters.read("pagesPassed") + ram.pageCount;
     bulk.obey({ type: "pass", pass: this.passes, history: [] });
-    for (let turn = 0; tables.counters.read("pagesPassed") < end; turn += 1) {
-      if (turn === MOST_TURNS) throw new Error("a rehearsal went wrong: its pass does not end");
-      await setImmediate();
-    }
+    await turnUntil(() => tables.counters.read("pagesPassed") >= end);
     // By then its barrier has left as well.
     await setImmediate();
     this.say(FRAME_TYPES.BARRIER_PASSED, this.passes);
@@ -157,25 +154,25 @@ class NobodysDeparture {
       pages: Uint32Array.from(dirtyPages.slice(0, PREPULLED_PAGES)),
     });
     this.bulk.obey({ type: "push" });
-    for (let turn = 0; this.sentPages() < end; turn += 1) {
-      if (turn === MOST_TURNS) throw new Error("a rehearsal went wrong: its pages do not leave");
-      await setImmediate();
-      const before = seen;
-      seen = tables.counters.read("bulkBytes");
-      // Not before nothing leaves any more, so that the window closes, as it does beside a real destination.
-      if (seen !== before) continue;
-      this.credit(seen - credited);
-      credited = seen;
-    }
+    await turnUntil(
+      () => this.sentPages() >= end,
+      () => {
+        const before = seen;
+        seen = tables.counters.read("bulkBytes");
+        // Not before nothing leaves any more, so that the window closes, as it does beside a real destination.
+        if (seen !== before) return;
+        this.credit(seen - credited);
+        credited = seen;
+      },
+    );
     this.credit(tables.counters.read("bulkBytes") - credited);
   }
 
-  /** As a pass would: from their second time on, half of the pages go as deltas. */
+  /** As a pass would, for who asks before there was one: pages that change little go as deltas from their second time on. */
   private noteBlocks(): void {
     const kernel = createPageKernel(this.ram.handle.memory);
     const sums = new BlockSums(kernel, this.tables.blockSums);
     for (let page = 0; page < this.ram.pageCount; page += 1) {
-      if (page % 4 >= 2) continue;
       kernel.checksumPage(page * PAGE_BYTES);
       sums.note(page);
     }
@@ -200,6 +197,15 @@ class NobodysDeparture {
   private say(type: number, word: number): void {
     hearOn(this.dest, encodeWords(type, this.said, [word]));
     this.said += 1;
+  }
+}
+
+/** Turn after turn of the event loop, each followed by `afterTurn`, until it is over. */
+async function turnUntil(isOver: () => boolean, afterTurn?: () => void): Promise<void> {
+  for (let turn = 0; !isOver(); turn += 1) {
+    if (turn === MOST_TURNS) throw new Error("a rehearsal went wrong: its pages do not leave");
+    await setImmediate();
+    afterTurn?.();
   }
 }
 
