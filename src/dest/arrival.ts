@@ -3,7 +3,7 @@ import { PAGE_BYTES, type PageRange } from "../memory/geometry.js";
 import { createPageKernel, type PageKernel } from "../memory/kernel.js";
 import type { GuestRam } from "../memory/ram.js";
 import { FIRST_EPOCH, VCPU_WORDS, vcpuWords } from "../memory/words.js";
-import { BLOCK_BYTES, BLOCKS_PER_PAGE } from "../protocol/deltas.js";
+import { BLOCK_BYTES, countBlocks, lowestRun, offsetOfBlocks } from "../protocol/deltas.js";
 import { MAX_DATA_PAGES } from "../protocol/limits.js";
 import { type PageRun, type Purpose, PURPOSE, RUN_KIND, type RunKind } from "../protocol/pages.js";
 import { type ArrivalCounter, type ArrivalTables, STAGE } from "./arrival-tables.js";
@@ -132,11 +132,8 @@ export class Arrival implements FrameHandler {
     for (const { page, blocks, low, high } of frame.deltas) {
       // A frame may name a page twice, by mistake or malice: the first time it becomes the guest's.
       const isOurs = this.ours.delete(page);
-      for (let block = 0; block < BLOCKS_PER_PAGE; block += 1) {
-        if ((blocks & (1 << block)) === 0) continue;
-        if (isOurs) this.putBlock(page * PAGE_BYTES + block * BLOCK_BYTES, from);
-        from += BLOCK_BYTES;
-      }
+      if (isOurs) this.putBlocks(page, blocks, from);
+      from += countBlocks(blocks) * BLOCK_BYTES;
       if (!isOurs) continue;
       verified += 1;
       if (this.takeInIf(this.matches(page, low, high), page, frame.purpose)) arrived += 1;
@@ -146,8 +143,14 @@ export class Arrival implements FrameHandler {
   }
 
   /** From byte `from` of what was staged. */
-  private putBlock(address: number, from: number): void {
-    this.bytes.set(this.staging!.subarray(from, from + BLOCK_BYTES), address);
+  private putBlocks(page: number, blocks: number, from: number): void {
+    let at = from;
+    for (let rest = blocks, run; rest !== 0; rest ^= run) {
+      run = lowestRun(rest);
+      const end = at + countBlocks(run) * BLOCK_BYTES;
+      this.bytes.set(this.staging!.subarray(at, end), page * PAGE_BYTES + offsetOfBlocks(run));
+      at = end;
+    }
   }
 
   barrier(pass: number): void {

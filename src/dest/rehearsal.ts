@@ -143,7 +143,7 @@ class NobodysArrival {
   bringDeltas(pages: readonly number[], purpose: Purpose): void {
     const { deltas } = this;
     deltas.reset();
-    for (const page of pages) deltas.add(page, 1 + (page % 63), ...this.checksum);
+    for (const page of pages) deltas.add(page, 1 + ((page * 37) % 4095), ...this.checksum);
     const frame = this.frame.subarray(0, deltas.frameBytes).fill(0);
     deltas.writeTo(new DataView(frame.buffer), purpose, this.sequence);
     this.read(frame);

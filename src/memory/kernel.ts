@@ -6,8 +6,11 @@ export interface PageKernel {
   checksumPage(address: number): number;
   /** The upper half of the checksum that `checksumPage` computed last. */
   checksumHigh(): number;
-  /** The sum of block `index` (0 to 7) of that page, as a signed word: one that differs tells that the block has changed. */
-  blockSum(index: number): number;
+  /**
+   * The sums of blocks `2 * pair` and `2 * pair + 1` of that page, `pair` from 0 to 7, as the bits of a double: one that differs tells that the
+   * block has changed.
+   */
+  blockSums(pair: number): number;
   /** How many pages from `address` on are zero, of `most`, until the first that is not. */
   zeroPages(address: number, most: number): number;
 }

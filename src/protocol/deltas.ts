@@ -4,29 +4,25 @@ import { MAX_DATA_PAGES } from "./limits.js";
 import { FRAME_TYPES, type Purpose } from "./pages.js";
 
 /**
- * A `DELTAS` frame has pages of stage three as deltas: the blocks of 512 bytes that have changed since the page was sent in
+ * A `DELTAS` frame has pages of stage three as deltas: the blocks of 256 bytes that have changed since the page was sent in
  * stage one. The destination has the others. All numbers are 32-bit little-endian:
  *
  *     pages, blocks of all of them                        8 bytes
  *     page, changed blocks, checksum (64 bit)            16 bytes each
- *     contents of each changed block                    512 bytes each, in the order of the table, ascending within a page
+ *     contents of each changed block                    256 bytes each, in the order of the table, ascending within a page
  *
  * Bit _n_ of the changed blocks stands for block _n_ of the page; there is at least one. The checksum is that of the whole
  * page as it is to be. The header's flags say why the pages come, as those of `PAGES` do.
  */
 export const DELTAS_HEAD_BYTES = 8;
 /** The page kernel sums up blocks of this size. */
-export const BLOCK_BYTES = 512;
-export const BLOCKS_PER_PAGE = 8;
+export const BLOCK_BYTES = 256;
+export const BLOCKS_PER_PAGE = 16;
 const DELTA_BYTES = 16;
 export const MAX_DELTAS_TABLE_BYTES = MAX_DATA_PAGES * DELTA_BYTES;
+/** Header, head and the largest table. */
+export const MAX_DELTAS_FRONT_BYTES = HEADER_BYTES + DELTAS_HEAD_BYTES + MAX_DELTAS_TABLE_BYTES;
 const ALL_BLOCKS = 2 ** BLOCKS_PER_PAGE - 1;
-
-/** Bytes of the largest frame whose pages have `blocks` changed blocks each, with its header. */
-export function mostDeltasFrameBytes(blocks: number): number {
-  const bytesPerPage = DELTA_BYTES + blocks * BLOCK_BYTES;
-  return HEADER_BYTES + DELTAS_HEAD_BYTES + MAX_DATA_PAGES * bytesPerPage;
-}
 
 export interface DeltasHead {
   readonly pages: number;
@@ -49,6 +45,16 @@ export function countBlocks(mask: number): number {
   let count = 0;
   for (let rest = mask; rest !== 0; rest &= rest - 1) count += 1;
   return count;
+}
+
+/** Of the blocks that a mask names, the lowest with those that follow it without a gap, as a mask: adjacent blocks are copied at once. */
+export function lowestRun(mask: number): number {
+  return mask & ~(mask + (mask & -mask));
+}
+
+/** Where the lowest block of a mask that names some lies in its page, in bytes. */
+export function offsetOfBlocks(mask: number): number {
+  return (31 - Math.clz32(mask & -mask)) * BLOCK_BYTES;
 }
 
 /** Builds all of a frame but its blocks. Reused for frame after frame. */
@@ -75,14 +81,6 @@ export class DeltaTable {
     this.words[at + 3] = high;
     this.pageCount += 1;
     this.blockCount += countBlocks(blocks);
-  }
-
-  pageOf(index: number): number {
-    return this.words[index * 4] ?? 0;
-  }
-
-  blocksOf(index: number): number {
-    return this.words[index * 4 + 1] ?? 0;
   }
 
   /** Bytes of header, head and table. */

@@ -3,13 +3,7 @@ import { PAGE_BYTES } from "../memory/geometry.js";
 import { createPageKernel, type PageKernel } from "../memory/kernel.js";
 import type { GuestRam } from "../memory/ram.js";
 import { NEVER } from "../memory/words.js";
-import {
-  BLOCK_BYTES,
-  BLOCKS_PER_PAGE,
-  countBlocks,
-  DeltaTable,
-  mostDeltasFrameBytes,
-} from "../protocol/deltas.js";
+import { countBlocks } from "../protocol/deltas.js";
 import { nextSequence } from "../protocol/frame.js";
 import {
   encodeWords,
@@ -22,6 +16,7 @@ import {
 import { descriptorOf } from "../transport/descriptor.js";
 import { writeByDescriptor } from "../transport/write-now.js";
 import { BlockSums } from "./block-sums.js";
+import { DeltaFrame, MOST_BLOCKS } from "./delta-frame.js";
 import type { MigrationTables, SourceCounter } from "./migration-tables.js";
 import type { Tuning } from "./tuning.js";
 
@@ -31,13 +26,8 @@ import type { Tuning } from "./tuning.js";
  */
 const MAX_WAITING_BYTES = 3 * 2 ** 20;
 
-/** A page of which more blocks than this have changed goes whole: it saves next to nothing then. */
-const MOST_BLOCKS = 6;
-
 /** A frame of pages with so few bytes, two pages and their table, is sooner copied into one piece than handed to the socket in several. */
 const MOST_COPIED_BYTES = 2 * PAGE_BYTES + 256;
-/** Those of deltas always are. */
-const COPY_BYTES = Math.max(MOST_COPIED_BYTES, mostDeltasFrameBytes(MOST_BLOCKS));
 
 const PURPOSE_COUNTER: Readonly<Record<Purpose, SourceCounter | null>> = {
   [PURPOSE.PASS]: null,
@@ -53,7 +43,7 @@ const PURPOSE_COUNTER: Readonly<Record<Purpose, SourceCounter | null>> = {
 export class PageSender {
   private readonly kernel: PageKernel;
   private readonly table = new PageTable();
-  private readonly deltas = new DeltaTable();
+  private readonly deltas: DeltaFrame;
   private readonly blockSums: BlockSums;
   /** Of all frames so far. */
   sentBytes = 0;
@@ -61,8 +51,8 @@ export class PageSender {
   private waitingBytes = 0;
   private wake: (() => void) | undefined;
   private readonly memory: Buffer;
-  /** A frame in one piece, again and again. Of memory that is never touched nothing is taken. */
-  private readonly copy = new Uint8Array(COPY_BYTES);
+  /** A small frame in one piece, again and again. */
+  private readonly copy = new Uint8Array(MOST_COPIED_BYTES);
   private readonly copyView = new DataView(this.copy.buffer);
   private readonly fd: number | undefined;
 
@@ -77,6 +67,7 @@ export class PageSender {
     this.kernel = createPageKernel(ram.handle.memory);
     this.blockSums = new BlockSums(this.kernel, tables.blockSums);
     this.memory = Buffer.from(ram.buffer);
+    this.deltas = new DeltaFrame(this.memory);
     this.fd = descriptorOf(socket);
   }
 
@@ -104,7 +95,7 @@ export class PageSender {
 
   /** Contents that were added since the last frame left. */
   get contentBytes(): number {
-    return this.table.dataPages * PAGE_BYTES + this.deltas.blockCount * BLOCK_BYTES;
+    return this.table.dataPages * PAGE_BYTES + this.deltas.contentBytes;
   }
 
   /**
@@ -189,7 +180,8 @@ export class PageSender {
     this.countPages(purpose);
     if (frameBytes <= MOST_COPIED_BYTES) {
       table.writeTo(this.copyView, purpose, pass, this.nextSequence());
-      this.writeCopy(this.contents(), table.frontBytes, frameBytes);
+      this.copyContents(table.frontBytes);
+      this.writeCopy(this.copy, frameBytes);
     } else this.writeInPlace(frameBytes, table.bytes(purpose, pass, this.nextSequence()));
     table.reset();
     this.zeroPages = 0;
@@ -197,28 +189,31 @@ export class PageSender {
   }
 
   private flushDeltas(purpose: Purpose): number {
-    const { deltas } = this;
-    const { frameBytes, frontBytes } = deltas;
-    this.count(purpose, deltas.pageCount, frameBytes);
-    this.tables.counters.add("deltaPages", deltas.pageCount);
-    this.tables.counters.add("deltaBytes", deltas.blockCount * BLOCK_BYTES);
-    deltas.writeTo(this.copyView, purpose, this.nextSequence());
-    this.writeCopy(this.blocks(), frontBytes, frameBytes);
-    deltas.reset();
-    return frameBytes;
+    const { deltas, tables } = this;
+    const { pageCount, contentBytes } = deltas;
+    const frame = deltas.take(purpose, this.nextSequence());
+    this.count(purpose, pageCount, frame.byteLength);
+    tables.counters.add("deltaPages", pageCount);
+    tables.counters.add("deltaBytes", contentBytes);
+    this.writeCopy(frame, frame.byteLength);
+    return frame.byteLength;
   }
 
-  /** So that a page that a guest waits for leaves nothing behind but the page. The frame's front is in `copy` already. */
-  private writeCopy(contents: readonly Uint8Array[], frontBytes: number, frameBytes: number): void {
-    const { socket, copy } = this;
+  /** Behind the front of a small frame, which is in `copy` already. */
+  private copyContents(frontBytes: number): void {
     let at = frontBytes;
-    for (const piece of contents) {
-      copy.set(piece, at);
+    for (const piece of this.contents()) {
+      this.copy.set(piece, at);
       at += piece.byteLength;
     }
-    const written = writeByDescriptor(socket, this.fd, copy, frameBytes);
+  }
+
+  /** So that a page that a guest waits for leaves nothing behind but the page. `bytes` may change afterwards. */
+  private writeCopy(bytes: Uint8Array, frameBytes: number): void {
+    const { socket } = this;
+    const written = writeByDescriptor(socket, this.fd, bytes, frameBytes);
     if (written === frameBytes) return;
-    const rest = copy.slice(written, frameBytes);
+    const rest = bytes.slice(written, frameBytes);
     this.waitingBytes += rest.byteLength;
     socket.write(rest, () => {
       this.left(rest.byteLength);
@@ -246,22 +241,6 @@ export class PageSender {
       if (table.kindOf(run) !== RUN_KIND.DATA) continue;
       const start = table.firstPageOf(run) * PAGE_BYTES;
       views.push(memory.subarray(start, start + table.pageCountOf(run) * PAGE_BYTES));
-    }
-    return views;
-  }
-
-  /** The same of the frame of deltas. */
-  private blocks(): readonly Uint8Array[] {
-    const { deltas, memory } = this;
-    const views: Uint8Array[] = [];
-    for (let index = 0; index < deltas.pageCount; index += 1) {
-      const page = deltas.pageOf(index) * PAGE_BYTES;
-      const changed = deltas.blocksOf(index);
-      for (let block = 0; block < BLOCKS_PER_PAGE; block += 1) {
-        if ((changed & (1 << block)) === 0) continue;
-        const start = page + block * BLOCK_BYTES;
-        views.push(memory.subarray(start, start + BLOCK_BYTES));
-      }
     }
     return views;
   }

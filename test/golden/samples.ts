@@ -180,7 +180,7 @@ export const FRAMES: { readonly [Type in keyof typeof FRAME_TYPES]: () => Uint8A
   },
   DELTAS: () => {
     const table = new DeltaTable();
-    table.add(0x01020304, 0b10000001, 0x14131211, 0x18171615);
+    table.add(0x01020304, 0b1000_0000_0000_0001, 0x14131211, 0x18171615);
     table.add(9, 0b10, -1, -2);
     const front = new Uint8Array(table.frontBytes);
     table.writeTo(new DataView(front.buffer), PURPOSE.PREPULL, SEQUENCE);

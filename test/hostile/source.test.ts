@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { FailureCode } from "../../src/failure.js";
+import { PAGE_BYTES } from "../../src/memory/geometry.js";
+import { BLOCK_BYTES } from "../../src/protocol/deltas.js";
 import { writeHeader } from "../../src/protocol/frame.js";
 import { MAX_CONTROL_BYTES, MAX_DATA_PAGES, MAX_RUNS } from "../../src/protocol/limits.js";
 import { FRAME_TYPES, MAX_PAGES_FRAME_BYTES, PURPOSE, RUN_KIND } from "../../src/protocol/pages.js";
@@ -248,9 +250,21 @@ const ATTACKS: readonly (readonly [string, FailureCode, Attack])[] = [
     "FRAME_MALFORMED",
     pages([1, 1, 0, 1], [[0, 2, DATA]], 8 + 4096),
   ],
-  ["pushes a delta before the switchover", "MESSAGE_UNEXPECTED", deltas([1, 1], [[0, 1]], 512)],
-  ["sends a delta in a pass", "FRAME_MALFORMED", deltas([1, 1], [[0, 1]], 512, PURPOSE.PASS)],
-  ["sends deltas for no known purpose", "FRAME_MALFORMED", deltas([1, 1], [[0, 1]], 512, 4)],
+  [
+    "pushes a delta before the switchover",
+    "MESSAGE_UNEXPECTED",
+    deltas([1, 1], [[0, 1]], BLOCK_BYTES),
+  ],
+  [
+    "sends a delta in a pass",
+    "FRAME_MALFORMED",
+    deltas([1, 1], [[0, 1]], BLOCK_BYTES, PURPOSE.PASS),
+  ],
+  [
+    "sends deltas for no known purpose",
+    "FRAME_MALFORMED",
+    deltas([1, 1], [[0, 1]], BLOCK_BYTES, 4),
+  ],
   [
     "sends a frame of deltas without a head",
     "FRAME_MALFORMED",
@@ -265,13 +279,13 @@ const ATTACKS: readonly (readonly [string, FailureCode, Attack])[] = [
     deltas(
       [MAX_DATA_PAGES + 1, MAX_DATA_PAGES + 1],
       Array(MAX_DATA_PAGES + 1).fill([0, 1]),
-      512 * (MAX_DATA_PAGES + 1),
+      BLOCK_BYTES * (MAX_DATA_PAGES + 1),
     ),
   ],
   [
     "sends a delta of a page that is not there",
     "PAGE_OUT_OF_RANGE",
-    deltas([1, 1], [[PAGE_COUNT, 1]], 512),
+    deltas([1, 1], [[PAGE_COUNT, 1]], BLOCK_BYTES),
   ],
   [
     "sends a delta of no blocks",
@@ -282,13 +296,29 @@ const ATTACKS: readonly (readonly [string, FailureCode, Attack])[] = [
         [0, 0],
         [1, 3],
       ],
-      1024,
+      2 * BLOCK_BYTES,
     ),
   ],
-  ["sends a delta of nine blocks", "FRAME_MALFORMED", deltas([1, 8], [[0, 0x1ff]], 4096)],
-  ["announces more blocks than pages have", "FRAME_MALFORMED", deltas([1, 9], [[0, 255]], 9 * 512)],
-  ["announces more blocks than its deltas name", "FRAME_MALFORMED", deltas([1, 2], [[0, 1]], 1024)],
-  ["sends fewer blocks than it announces", "FRAME_MALFORMED", deltas([1, 2], [[0, 3]], 512)],
+  [
+    "sends a delta of seventeen blocks",
+    "FRAME_MALFORMED",
+    deltas([1, 16], [[0, 0x1ffff]], PAGE_BYTES),
+  ],
+  [
+    "announces more blocks than pages have",
+    "FRAME_MALFORMED",
+    deltas([1, 17], [[0, 0xffff]], 17 * BLOCK_BYTES),
+  ],
+  [
+    "announces more blocks than its deltas name",
+    "FRAME_MALFORMED",
+    deltas([1, 2], [[0, 1]], 2 * BLOCK_BYTES),
+  ],
+  [
+    "sends fewer blocks than it announces",
+    "FRAME_MALFORMED",
+    deltas([1, 2], [[0, 3]], BLOCK_BYTES),
+  ],
   [
     "pushes a page before the switchover",
     "MESSAGE_UNEXPECTED",

@@ -62,8 +62,8 @@ test("the report's numbers add up, and both hosts give the same report", async (
 
   assert.equal(bytes.wire, bytes.bulk + bytes.urgent + bytes.control);
   const bulkPages = (pages.transferred - pages.pulled) * report.pageBytes;
-  // A delta has one to six blocks of 512 bytes, and may go by either way.
-  assert.ok(bytes.delta >= pages.delta * 512 && bytes.delta <= pages.delta * 6 * 512);
+  // A delta has one to twelve blocks of 256 bytes, and may go by either way.
+  assert.ok(bytes.delta >= pages.delta * 256 && bytes.delta <= pages.delta * 12 * 256);
   const mostBulk = (bulkPages + bytes.delta) * 1.02;
   assert.ok(bytes.bulk >= bulkPages && bytes.bulk < mostBulk, JSON.stringify(report));
   assert.ok(bytes.urgent >= pages.pulled * report.pageBytes);

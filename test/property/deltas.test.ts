@@ -4,10 +4,13 @@ import fc from "fast-check";
 import { failureOf } from "../../src/failure.js";
 import {
   BLOCK_BYTES,
+  BLOCKS_PER_PAGE,
   countBlocks,
   type Delta,
   DELTAS_HEAD_BYTES,
   DeltaTable,
+  lowestRun,
+  offsetOfBlocks,
   readDeltas,
   readDeltasHead,
 } from "../../src/protocol/deltas.js";
@@ -18,11 +21,13 @@ import "../seed.js";
 
 const PAGE_COUNT = 4096;
 
+const ALL_BLOCKS = 2 ** BLOCKS_PER_PAGE - 1;
+
 const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
 const delta: fc.Arbitrary<Delta> = fc.record(
   {
     page: fc.nat(PAGE_COUNT - 1),
-    blocks: fc.integer({ min: 1, max: 255 }),
+    blocks: fc.integer({ min: 1, max: ALL_BLOCKS }),
     low: word,
     high: word,
   },
@@ -90,5 +95,23 @@ test("a frame of deltas that is changed in any way is refused, or names pages th
 });
 
 test("as many blocks are counted as there are bits", () => {
-  assert.deepEqual([0, 1, 0b1000_0000, 0b101, 255].map(countBlocks), [0, 1, 1, 2, 8]);
+  assert.deepEqual([0, 1, 0b1000_0000, 0b101, ALL_BLOCKS].map(countBlocks), [0, 1, 1, 2, 16]);
+});
+
+test("runs of blocks name each block once, in order, with a gap between one and the next", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: ALL_BLOCKS }), (mask) => {
+      let end = -1;
+      let named = 0;
+      for (let rest = mask, run; rest !== 0; rest ^= run) {
+        run = lowestRun(rest);
+        const first = offsetOfBlocks(run) / BLOCK_BYTES;
+        assert.ok(first > end, "nothing lies between two runs");
+        end = first + countBlocks(run);
+        assert.equal(run, 2 ** end - 2 ** first);
+        named |= run;
+      }
+      assert.equal(named, mask);
+    }),
+  );
 });

@@ -11,7 +11,8 @@
  */
 
 const PAGE_BYTES: usize = 4096;
-const BLOCK_BYTES: usize = 512;
+const BLOCK_BYTES: usize = 256;
+const FOUR_BLOCKS: usize = 4 * BLOCK_BYTES;
 
 const PRIME_1: u64 = 0x9e3779b185ebca87;
 const PRIME_2: u64 = 0xc2b2ae3d27d4eb4f;
@@ -19,29 +20,34 @@ const PRIME_3: u64 = 0x165667b19e3779f9;
 
 let high: i32 = 0;
 
-// Sums of the blocks of the page whose checksum was computed last, two in each.
-let sums01: u64 = 0;
-let sums23: u64 = 0;
-let sums45: u64 = 0;
-let sums67: u64 = 0;
+// Sums of the blocks of the page whose checksum was computed last, four in each.
+let sums0: v128 = i32x4.splat(0);
+let sums4: v128 = i32x4.splat(0);
+let sums8: v128 = i32x4.splat(0);
+let sums12: v128 = i32x4.splat(0);
 
 /** Upper half of the last checksum. */
 export function checksumHigh(): i32 {
   return high;
 }
 
-/** The sum of block `index` (0 to 7) of the page whose checksum was computed last. */
-export function blockSum(index: i32): i32 {
-  const pair = index < 4 ? (index < 2 ? sums01 : sums23) : index < 6 ? sums45 : sums67;
-  return <i32>(pair >> ((index & 1) * 32));
+/**
+ * The sums of blocks `2 * pair` (the lower word) and the next (the upper), `pair` from 0 to 7, of the page whose checksum was
+ * computed last: two by one call, as the bits of a double. One bit of the upper is always zero, so that it is never NaN, of
+ * which an engine may change the bits.
+ */
+export function blockSums(pair: i32): f64 {
+  const four = pair < 4 ? (pair < 2 ? sums0 : sums4) : pair < 6 ? sums8 : sums12;
+  const two = (pair & 1) == 0 ? v128.extract_lane<u64>(four, 0) : v128.extract_lane<u64>(four, 1);
+  return reinterpret<f64>(two & ~((<u64>1) << 62));
 }
 
 /** What one block has added to the sums of its page, in 32 bits. */
-function foldBlock(sums: v128): u64 {
+function foldBlock(sums: v128): i32 {
   const mixed =
     (v128.extract_lane<u64>(sums, 0) * PRIME_2) ^
     rotl<u64>(v128.extract_lane<u64>(sums, 1) * PRIME_1, 29);
-  return (mixed * PRIME_3) >> 32;
+  return <i32>((mixed * PRIME_3) >> 32);
 }
 
 function stir(hash: u64, sums: v128): u64 {
@@ -66,6 +72,7 @@ export function checksumPage(address: usize): i32 {
   let key = i32x4(0x1c3a5b97, 0x6f09d2e3, 0xb54e871d, 0xd8216fa9);
   let otherKey = i32x4(0x93d765dd, 0x2e4b1a6f, 0xf1c8093b, 0x47ae5d15);
   const step = i32x4(0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f);
+  let four = i32x4.splat(0);
   let before = i64x2.add(i64x2.add(a, b), i64x2.add(c, d));
   for (let block: usize = 0; block < PAGE_BYTES; block += BLOCK_BYTES) {
     for (let offset: usize = 0; offset < BLOCK_BYTES; offset += 64) {
@@ -88,11 +95,13 @@ export function checksumPage(address: usize): i32 {
     const after = i64x2.add(i64x2.add(a, b), i64x2.add(c, d));
     const sum = foldBlock(i64x2.sub(after, before));
     before = after;
-    // The latest is the upper half of the last pair; all others move down by one.
-    sums01 = (sums01 >> 32) | (sums23 << 32);
-    sums23 = (sums23 >> 32) | (sums45 << 32);
-    sums45 = (sums45 >> 32) | (sums67 << 32);
-    sums67 = (sums67 >> 32) | (sum << 32);
+    // The latest is the last of four; the others move down by one.
+    four = v128.shuffle<i32>(four, i32x4.splat(sum), 1, 2, 3, 4);
+    if ((block + BLOCK_BYTES) % FOUR_BLOCKS != 0) continue;
+    sums0 = sums4;
+    sums4 = sums8;
+    sums8 = sums12;
+    sums12 = four;
   }
   let hash = stir(stir(stir(stir(PRIME_3, a), b), c), d);
   hash = (hash ^ (hash >> 33)) * PRIME_2;

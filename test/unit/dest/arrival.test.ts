@@ -154,19 +154,29 @@ function deliver(channel: Arrival, purpose: Purpose, deliveries: readonly Delive
   channel.accept(frame);
 }
 
-/** Deltas by which pages of old contents get these blocks of fresh ones. */
+/** What a delta makes of a block: something else of each. */
+const blockFill = (block: number) => 0x40 + block;
+
+/** Deltas by which pages of old contents get these blocks of new ones. */
 function deltasOf(...pages: readonly (readonly [page: number, blocks: number])[]): IncomingDeltas {
   const deltas = pages.map(([page, blocks]) => {
     const bytes = new Uint8Array(scratch.buffer).fill(old.fill, 0, PAGE_BYTES);
     for (let block = 0; block < BLOCKS_PER_PAGE; block += 1) {
       if ((blocks & (1 << block)) === 0) continue;
-      bytes.fill(fresh.fill, block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES);
+      bytes.fill(blockFill(block), block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES);
     }
     const low = kernel.checksumPage(0);
     return { page, blocks, low, high: kernel.checksumHigh() };
   });
   const blocks = deltas.reduce((sum, it) => sum + countBlocks(it.blocks), 0);
   return { purpose: PURPOSE.PUSH, deltas, blocks, frameBytes: 4711 };
+}
+
+/** Fills what was placed with the blocks of a page, one after the other. */
+function fillBlocks(placed: Uint8Array, blocks: readonly number[]): void {
+  blocks.forEach((block, at) =>
+    placed.fill(blockFill(block), at * BLOCK_BYTES, (at + 1) * BLOCK_BYTES),
+  );
 }
 
 /** The bytes of which the blocks of a page are made; fails when one is made of several. */
@@ -183,17 +193,17 @@ test("a delta changes the blocks that it names, and those of pages that are here
   const arriving = Arriving.withMissing(3, 6);
   const channel = arriving.channel();
   // Page 4 was never missing: its blocks lie between those that are wanted.
-  const frame = deltasOf([3, 0b1000_0001], [4, 0b110], [6, 0b10]);
+  const frame = deltasOf([3, 0b1100_0000_0000_0001], [4, 0b110], [6, 0b10]);
   const blocks = channel.placeDeltas(frame);
-  assert.equal(blocks.byteLength, 5 * BLOCK_BYTES);
-  blocks.fill(fresh.fill);
-  blocks.fill(newest, 2 * BLOCK_BYTES, 4 * BLOCK_BYTES);
+  assert.equal(blocks.byteLength, 6 * BLOCK_BYTES);
+  fillBlocks(blocks, [0, 14, 15, 1, 2, 1]);
   assert.equal(arriving.ram.arrived.has(3), false);
   channel.acceptDeltas(frame);
-  const [was, is] = [old.fill, fresh.fill];
-  assert.deepEqual(blocksAt(arriving, 3), [is, was, was, was, was, was, was, is]);
+  const was = Array.from({ length: BLOCKS_PER_PAGE }, () => old.fill);
+  const expected = [0, 14, 15].reduce((is, block) => is.with(block, blockFill(block)), was);
+  assert.deepEqual(blocksAt(arriving, 3), expected);
   assert.equal(arriving.contents(4), old.fill);
-  assert.deepEqual(blocksAt(arriving, 6), [was, is, was, was, was, was, was, was]);
+  assert.deepEqual(blocksAt(arriving, 6), was.with(1, blockFill(1)));
   assert.deepEqual(arriving.said, ["bulk credit 4711", "bulk whole"]);
   assert.equal(arriving.tables.counters.read("verifiedPages"), PAGE_COUNT + 2);
 });
@@ -203,7 +213,7 @@ test("a delta of something else than is here is not shown to the guest, and the 
   const channel = arriving.channel();
   arriving.bytes[3 * PAGE_BYTES] = 0x99;
   const frame = deltasOf([3, 0b10]);
-  channel.placeDeltas(frame).fill(fresh.fill);
+  fillBlocks(channel.placeDeltas(frame), [1]);
   channel.acceptDeltas(frame);
   assert.deepEqual(arriving.said, ["bulk again 3", "bulk credit 4711"]);
   assert.equal(arriving.ram.arrived.has(3), false);
@@ -216,9 +226,9 @@ test("a frame that has two deltas of a page brings the first", () => {
   const arriving = Arriving.withMissing(3, 4);
   const channel = arriving.channel();
   const frame = deltasOf([3, 0b1], [3, 0b10]);
-  channel.placeDeltas(frame).fill(fresh.fill);
+  fillBlocks(channel.placeDeltas(frame), [0, 1]);
   channel.acceptDeltas(frame);
-  assert.deepEqual(blocksAt(arriving, 3).slice(0, 2), [fresh.fill, old.fill]);
+  assert.deepEqual(blocksAt(arriving, 3).slice(0, 2), [blockFill(0), old.fill]);
   assert.equal(arriving.tables.missingPages, 1);
 });
 

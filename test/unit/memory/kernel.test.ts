@@ -227,7 +227,9 @@ test("of a page of which some bytes change, the sums of those blocks change and 
   const random = randomNumbers(seed);
   const sums = () => {
     checksum(kernel, 1);
-    return Array.from({ length: BLOCKS_PER_PAGE }, (_, block) => kernel.blockSum(block));
+    const pairs = Array.from({ length: BLOCKS_PER_PAGE / 2 }, (_, pair) => kernel.blockSums(pair));
+    assert.ok(!pairs.some(Number.isNaN), "an engine may change the bits of a sum");
+    return [...new Int32Array(new Float64Array(pairs).buffer)];
   };
   const flips = fc.uniqueArray(fc.nat(PAGE_BYTES - 1), { minLength: 1, maxLength: 3 });
   fc.assert(

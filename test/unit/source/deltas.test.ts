@@ -7,6 +7,7 @@ import { GuestRam } from "../../../src/memory/ram.js";
 import { FIRST_EPOCH } from "../../../src/memory/words.js";
 import {
   BLOCK_BYTES,
+  BLOCKS_PER_PAGE,
   DELTAS_HEAD_BYTES,
   readDeltas,
   readDeltasHead,
@@ -51,13 +52,23 @@ function sentBefore(choice: TuningChoice = {}) {
   return { ram, bytes, tables, frames, change, push };
 }
 
+/** One more than go as a delta. */
+const nearlyAll = Array.from({ length: BLOCKS_PER_PAGE - 3 }, (_, block) => block);
+
+function blocksOf(bytes: Uint8Array, page: number, ...blocks: readonly number[]): Uint8Array[] {
+  return blocks.map((block) => {
+    const start = page * PAGE_BYTES + block * BLOCK_BYTES;
+    return bytes.slice(start, start + BLOCK_BYTES);
+  });
+}
+
 function typesOf(frames: readonly Frame[]): number[] {
   return frames.map(({ type }) => type);
 }
 
 test("of a page that was sent before the blocks leave that have changed, with the checksum of all of it", () => {
   const { frames, change, push, tables, bytes } = sentBefore();
-  change(3, 0, 7);
+  change(3, 0, 14, 15);
   change(5, 4);
   const sizes = push(3, 5);
   const [frame] = frames;
@@ -70,28 +81,40 @@ test("of a page that was sent before the blocks leave that have changed, with th
     deltas.map(({ page, blocks, low, high }) => [page, blocks, low, high]),
     [3, 5].map((page) => [
       page,
-      page === 3 ? 0b1000_0001 : 0b1_0000,
+      page === 3 ? 0b1100_0000_0000_0001 : 0b1_0000,
       tables.checksums[page * 2],
       tables.checksums[page * 2 + 1],
     ]),
   );
   const contents = frame.body.subarray(DELTAS_HEAD_BYTES + head.tableBytes);
-  const expected = [3 * 8, 3 * 8 + 7, 5 * 8 + 4].map((block) =>
-    bytes.slice(block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES),
-  );
+  const expected = blocksOf(bytes, 3, 0, 14, 15).concat(blocksOf(bytes, 5, 4));
   assert.deepEqual(Buffer.from(contents), Buffer.concat(expected));
   const { counters } = tables;
   assert.deepEqual(
     [counters.read("deltaPages"), counters.read("deltaBytes"), counters.read("stageThreePages")],
-    [2, 3 * BLOCK_BYTES, 0],
+    [2, 4 * BLOCK_BYTES, 0],
   );
   assert.equal(tables.mostSendsOfOnePage(), 2);
+});
+
+test("a frame of deltas has nothing of the one before it", () => {
+  const { frames, change, push, bytes } = sentBefore();
+  change(3, 5);
+  push(3);
+  // Twice, so that its block is not like that of the other.
+  change(4, 6);
+  change(4, 6);
+  push(4);
+  const [, frame] = frames;
+  assert.equal(frame?.body.byteLength, DELTAS_HEAD_BYTES + 16 + BLOCK_BYTES);
+  const contents = frame.body.slice(-BLOCK_BYTES);
+  assert.deepEqual(Buffer.from(contents), Buffer.concat(blocksOf(bytes, 4, 6)));
 });
 
 test("deltas and other pages that are added together leave in a frame of each kind, and none is left behind", () => {
   const { frames, change, push } = sentBefore();
   change(1, 2);
-  change(2, 0, 1, 2, 3, 4, 5, 6);
+  change(2, ...nearlyAll);
   assert.equal(push(1, 2, 4).length, 2);
   assert.deepEqual(typesOf(frames), [FRAME_TYPES.PAGES, FRAME_TYPES.DELTAS]);
 });
@@ -100,7 +123,7 @@ test("a page that was never sent, or came torn, or of which nearly all has chang
   const { frames, change, push, tables } = sentBefore();
   change(1, 2);
   tables.resend.claim(1);
-  change(2, 0, 1, 2, 3, 4, 5, 6);
+  change(2, ...nearlyAll);
   change(3, 1);
   tables.sends[3] = 0;
   push(1, 2, 3);

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { PAGE_BYTES } from "../../../src/memory/geometry.js";
 import { GuestRam } from "../../../src/memory/ram.js";
 import { GUEST_WORDS, QUIESCENT } from "../../../src/memory/words.js";
+import { BLOCKS_PER_PAGE } from "../../../src/protocol/deltas.js";
 import { HeatClock } from "../../../src/source/heat-clock.js";
 import { rewrittenShare } from "../../../src/source/rewrite-watch.js";
 
@@ -55,6 +56,6 @@ test("as time goes by, what a guest changes of pages becomes known, of those tha
   run(200);
   rewrite(0, 1, 1);
   run(12);
-  assert.equal(rewrittenShare(ram), 2 / 8);
+  assert.equal(rewrittenShare(ram), 2 / BLOCKS_PER_PAGE);
   heat.stop();
 });
