@@ -92,7 +92,8 @@ function vcpu({ words, fd }: { words: Int32Array; fd: number }): void {
   for (let page = 0; Atomics.load(words, WORDS.END) === 0; page += 1) {
     const atMs = sharedNowMs();
     writeSync(fd, request);
-    Atomics.wait(words, WORDS.PAGES, page);
+    // Again and again: a page is counted first and told of then, which may wake whoever waits for the next one already.
+    while (Atomics.load(words, WORDS.PAGES) === page) Atomics.wait(words, WORDS.PAGES, page);
     trips.push({ atMs, us: (sharedNowMs() - atMs) * 1000 });
   }
   parentPort?.postMessage(JSON.stringify(trips));
