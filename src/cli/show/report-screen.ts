@@ -75,7 +75,7 @@ function table(report: Report): [string, string][] {
     ["pages", `${n(pages.transferred)} sent, ${n(pages.zero)} zero, ${sends}`],
     ["stages", list({ one, dirty, three, unchanged, delta })],
     ["", list({ deferred, torn, pushed, pulled })],
-    ["prepulled", `${n(prepulled)}${faults === null ? "" : touched(faults)}`],
+    ["prepulled", faults === null ? n(prepulled) : prepulledOf(faults)],
     ["wire", `${formatBytes(bytes.wire)}, ${formatRate(rate)}${limitsOf(report)}, ${channels}`],
     ["faults", faults === null ? "the destination did not come to say" : waitsOf(faults)],
     ["", faults === null ? null : blockedOf(faults)],
@@ -100,8 +100,9 @@ function limitsOf({ request: { maxBandwidth, maxPostcopyBandwidth } }: Report): 
 
 type Faults = NonNullable<Report["faults"]>;
 
-function touched({ prepullHits }: Faults): string {
-  return `, of which the guest soon touched ${formatNumber(prepullHits)}`;
+/** Not only those that went whole: zero pages, unchanged ones and deltas as well, which are touched as often. */
+function prepulledOf({ prepullHits: hits, prepullMisses: misses }: Faults): string {
+  return `${formatNumber(hits + misses)}, of which the guest soon touched ${formatNumber(hits)}`;
 }
 
 function waitsOf({ count, networkFaultPercent }: Faults): string {

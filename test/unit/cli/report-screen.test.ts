@@ -90,6 +90,12 @@ test("a report prints the downtime, its parts and the figures of the pages", () 
   assert.match(screen, /before 1\.20 M, during 1\.01 M, after 1\.19 M; longest gap 3\.30 ms/);
 });
 
+test("a report counts prepulled pages of any kind, as the touched ones of them are", () => {
+  const screen = (report: Report) => reportScreen(report, plainStyle).join("\n");
+  assert.match(screen(sampleReport()), /prepulled +452, of which the guest soon touched 355\n/);
+  assert.match(screen(sampleReport({ faults: null })), /prepulled +412\n/);
+});
+
 test("a report says from where the guest was to go, whereto, when, and what it was held to", () => {
   const screen = (changes: Partial<Report["request"]>) => {
     const { request } = sampleReport();
