@@ -70,7 +70,7 @@ export function rehearse(): void {
   }
 }
 
-/** The same in full, step by step. */
+/** The same, in full or for as many rounds as are said, step by step. */
 export function* rehearsal(rounds = REHEARSALS): Generator<void> {
   const ram = GuestRam.allocate(REHEARSAL_RAM_BYTES, 1);
   const guest = new PageTables(ram);

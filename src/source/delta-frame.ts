@@ -24,7 +24,6 @@ export class DeltaFrame {
     MAX_DELTAS_FRONT_BYTES + MAX_DATA_PAGES * MOST_BLOCKS * BLOCK_BYTES,
   );
   private readonly blocks = new Uint8Array(this.buffer, MAX_DELTAS_FRONT_BYTES);
-  private blockBytes = 0;
 
   constructor(private readonly memory: Uint8Array) {}
 
@@ -34,7 +33,7 @@ export class DeltaFrame {
 
   /** Bytes of all blocks. */
   get contentBytes(): number {
-    return this.blockBytes;
+    return this.table.blockCount * BLOCK_BYTES;
   }
 
   get hasRoom(): boolean {
@@ -43,13 +42,14 @@ export class DeltaFrame {
 
   /** Adds `page`, of which `changed` are the changed blocks, `MOST_BLOCKS` at most; `low` and `high` are the checksum's halves. */
   add(page: number, changed: number, low: number, high: number): void {
+    let at = this.contentBytes;
     this.table.add(page, changed, low, high);
     for (let rest = changed, run; rest !== 0; rest ^= run) {
       run = lowestRun(rest);
       const start = page * PAGE_BYTES + offsetOfBlocks(run);
       const end = start + countBlocks(run) * BLOCK_BYTES;
-      this.blocks.set(this.memory.subarray(start, end), this.blockBytes);
-      this.blockBytes += end - start;
+      this.blocks.set(this.memory.subarray(start, end), at);
+      at += end - start;
     }
   }
 
@@ -60,7 +60,6 @@ export class DeltaFrame {
     const start = MAX_DELTAS_FRONT_BYTES - frontBytes;
     table.writeTo(new DataView(buffer, start), purpose, sequence);
     table.reset();
-    this.blockBytes = 0;
     return new Uint8Array(buffer, start, frameBytes);
   }
 }

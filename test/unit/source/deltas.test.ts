@@ -68,7 +68,7 @@ function typesOf(frames: readonly Frame[]): number[] {
 
 test("of a page that was sent before the blocks leave that have changed, with the checksum of all of it", () => {
   const { frames, change, push, tables, bytes } = sentBefore();
-  change(3, 0, 14, 15);
+  change(3, 0, 1, 14, 15);
   change(5, 4);
   const sizes = push(3, 5);
   const [frame] = frames;
@@ -81,18 +81,18 @@ test("of a page that was sent before the blocks leave that have changed, with th
     deltas.map(({ page, blocks, low, high }) => [page, blocks, low, high]),
     [3, 5].map((page) => [
       page,
-      page === 3 ? 0b1100_0000_0000_0001 : 0b1_0000,
+      page === 3 ? 0b1100_0000_0000_0011 : 0b1_0000,
       tables.checksums[page * 2],
       tables.checksums[page * 2 + 1],
     ]),
   );
   const contents = frame.body.subarray(DELTAS_HEAD_BYTES + head.tableBytes);
-  const expected = blocksOf(bytes, 3, 0, 14, 15).concat(blocksOf(bytes, 5, 4));
+  const expected = blocksOf(bytes, 3, 0, 1, 14, 15).concat(blocksOf(bytes, 5, 4));
   assert.deepEqual(Buffer.from(contents), Buffer.concat(expected));
   const { counters } = tables;
   assert.deepEqual(
     [counters.read("deltaPages"), counters.read("deltaBytes"), counters.read("stageThreePages")],
-    [2, 4 * BLOCK_BYTES, 0],
+    [2, 5 * BLOCK_BYTES, 0],
   );
   assert.equal(tables.mostSendsOfOnePage(), 2);
 });
