@@ -5,8 +5,8 @@ const PAIRS_PER_PAGE = BLOCKS_PER_PAGE / 2;
 
 /**
  * What the blocks of pages were, by their sums, so that what has changed since is found. `sums` has `BLOCKS_PER_PAGE` words for each of
- * its entries, and is plain: an entry belongs to one thread at a time. What is noted or compared is the page whose checksum `kernel`
- * computed last.
+ * its entries, and is plain: an entry belongs to one thread at a time. Zeroes are an entry of which nothing was noted: no block
+ * has that sum, zero or not, but by a chance of one in two billion. What is noted or compared is the page whose checksum `kernel` computed last.
  */
 export class BlockSums {
   /** `sums` again, two in each: calls of the kernel are what noting takes. */
@@ -25,7 +25,7 @@ export class BlockSums {
     this.read(this.pairs, entry * PAIRS_PER_PAGE);
   }
 
-  /** Bit _n_ is set where block _n_ is not what was noted. */
+  /** Bit _n_ is set where block _n_ is not what was noted, and of an entry of zeroes every bit. */
   changed(entry: number): number {
     this.read(this.latestPairs, 0);
     const first = entry * BLOCKS_PER_PAGE;

@@ -4,10 +4,22 @@
  */
 export const LOOK_BACK = 1.5;
 
-/** As much of the past as a pass may want to look back on. */
-const MOST_ENTRIES = 4096;
+/**
+ * What the blocks of a page are is noted as it is sent, for a delta later, if it was written within this many times that: who does not
+ * write a page for so long hardly does it now. See docs/adr/0031.
+ */
+export const LOOK_BACK_FOR_DELTAS = 50;
 
-/** When epochs were opened, so that a page's stamp tells when it was last written. */
+/** So many of the newest are known exactly: 40 s of a clock that ticks every 20 ms. */
+const EXACT_ENTRIES = 2048;
+const MOST_ENTRIES = 2 * EXACT_ENTRIES;
+/** Of those before them as many are known as tell how long ago something was to one part in so many. */
+const PRECISION = 64;
+
+/**
+ * When epochs were opened, so that a page's stamp tells when it was last written: exactly for the last while, and ever less
+ * so the longer ago that was. A pass looks far back only where it takes long itself.
+ */
 export class EpochHistory {
   private readonly epochs: number[] = [];
   private readonly openedMs: number[] = [];
@@ -20,14 +32,34 @@ export class EpochHistory {
   note(epoch: number, atMs: number): void {
     this.epochs.push(epoch);
     this.openedMs.push(atMs);
-    if (this.epochs.length <= MOST_ENTRIES) return;
-    this.epochs.splice(0, MOST_ENTRIES / 2);
-    this.openedMs.splice(0, MOST_ENTRIES / 2);
+    if (this.epochs.length > MOST_ENTRIES) this.thin();
+  }
+
+  private thin(): void {
+    const { epochs, openedMs } = this;
+    const exact = epochs.length - EXACT_ENTRIES;
+    const nowMs = openedMs.at(-1) ?? 0;
+    let kept = 0;
+    for (let at = 0; at < epochs.length; at += 1) {
+      const gapWithoutMs = (openedMs[at + 1] ?? nowMs) - (openedMs[kept - 1] ?? -Infinity);
+      const ageMs = nowMs - (openedMs[at] ?? 0);
+      if (at < exact && gapWithoutMs * PRECISION <= ageMs) continue;
+      epochs[kept] = epochs[at] ?? 0;
+      openedMs[kept] = openedMs[at] ?? 0;
+      kept += 1;
+    }
+    epochs.length = kept;
+    openedMs.length = kept;
   }
 
   /** All that is known, oldest first. */
   entries(): readonly EpochOpening[] {
     return this.epochs.map((epoch, at) => ({ epoch, atMs: this.openedMs[at] ?? 0 }));
+  }
+
+  /** Whether it goes back as far as that. */
+  knows(atMs: number): boolean {
+    return (this.openedMs[0] ?? Infinity) <= atMs;
   }
 
   /**

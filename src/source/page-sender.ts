@@ -100,14 +100,16 @@ export class PageSender {
 
   /**
    * Adds the pages from `firstPage` on to before `endPage`, as they are and none twice in a pass, until a frame is full; returns the
-   * first that was not added. Zero pages go by the run: of most guests that is what most of their memory is.
+   * first that was not added. Of those that the guest has written since the epoch `deltasSince` it is noted what their blocks are. Zero
+   * pages go by the run: of most guests that is what most of their memory is.
    */
-  addRun(firstPage: number, endPage: number): number {
+  addRun(firstPage: number, endPage: number, deltasSince: number): number {
+    const { stamps } = this.ram;
     let page = firstPage;
     while (page < endPage && this.hasRoom) {
       const zeroes = this.zeroesFrom(page, endPage);
       if (zeroes > 0) this.addZeroes(page, zeroes);
-      else this.addContents(page, false);
+      else this.addContents(page, false, (stamps[page] ?? NEVER) >= deltasSince);
       page += Math.max(1, zeroes);
     }
     return page;
@@ -119,7 +121,7 @@ export class PageSender {
    */
   add(page: number, mayHave: boolean): void {
     if (this.zeroesFrom(page, page + 1) > 0) this.addZeroes(page, 1);
-    else this.addContents(page, mayHave);
+    else this.addContents(page, mayHave, !mayHave);
   }
 
   /** How many pages from `firstPage` on are zero, to before `endPage`; of those that were never written no byte is read. */
@@ -138,7 +140,7 @@ export class PageSender {
     this.zeroPages += pageCount;
   }
 
-  private addContents(page: number, mayHave: boolean): void {
+  private addContents(page: number, mayHave: boolean, notesBlocks: boolean): void {
     const { tables, kernel, tuning } = this;
     const { checksums: sent, sends } = tables;
     const address = page * PAGE_BYTES;
@@ -160,7 +162,7 @@ export class PageSender {
       this.deltas.add(page, changed, low, high);
       return;
     }
-    if (!mayHave && tuning.delta) this.blockSums.note(page);
+    if (notesBlocks && tuning.delta) this.blockSums.note(page);
     this.table.add(page, RUN_KIND.DATA, low, high);
   }
 

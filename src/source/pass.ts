@@ -5,7 +5,7 @@ import { EpochTracker } from "../memory/tracker.js";
 import { NEVER } from "../memory/words.js";
 import { PURPOSE } from "../protocol/pages.js";
 import type { ChannelCommand } from "./channel-contract.js";
-import { EpochHistory, LOOK_BACK } from "./epoch-history.js";
+import { EpochHistory, LOOK_BACK, LOOK_BACK_FOR_DELTAS } from "./epoch-history.js";
 import type { MigrationTables } from "./migration-tables.js";
 import type { PageSender } from "./page-sender.js";
 import { PassPace } from "./pass-pace.js";
@@ -72,9 +72,9 @@ export class Pass {
     const epoch = this.tracker.beginMark({ firstPage, pageCount });
     this.history.note(epoch, nowMs);
     await this.tracker.whenObeyed(epoch);
-    const hotSince = this.defers
-      ? this.history.firstSince(nowMs - LOOK_BACK * this.pace.timeFor(this.writtenFrom[chunk] ?? 0))
-      : Infinity;
+    const leftMs = this.pace.timeFor(this.writtenFrom[chunk] ?? 0);
+    const hotSince = this.defers ? this.history.firstSince(nowMs - LOOK_BACK * leftMs) : Infinity;
+    const deltasSince = this.deltasSince(nowMs - LOOK_BACK_FOR_DELTAS * leftMs);
     const end = firstPage + pageCount;
     let deferred = 0;
     let written = 0;
@@ -82,7 +82,7 @@ export class Pass {
       // The guest may write while we look: a page that turns hot now is merely dirty.
       const hot = this.firstHot(page, end, hotSince);
       written += this.writtenIn(page, hot);
-      this.sendRun(page, hot);
+      this.sendRun(page, hot, deltasSince);
       for (page = hot; page < end && (ram.stamps[page] ?? NEVER) >= hotSince; page += 1) {
         tables.resend.claim(page);
         deferred += 1;
@@ -95,11 +95,11 @@ export class Pass {
     tables.counters.add("pagesPassed", pageCount);
   }
 
-  private sendRun(firstPage: number, endPage: number): void {
+  private sendRun(firstPage: number, endPage: number, deltasSince: number): void {
     const { sender } = this;
     let page = firstPage;
     while (page < endPage) {
-      page = sender.addRun(page, endPage);
+      page = sender.addRun(page, endPage, deltasSince);
       if (!sender.hasRoom) this.flush();
     }
   }
@@ -108,6 +108,11 @@ export class Pass {
   private get defers(): boolean {
     const { defer, delta } = this.tuning;
     return defer && (!delta || paysToDefer(rewrittenShare(this.ram)));
+  }
+
+  /** Of a guest that is not known for so long nobody can tell which pages it leaves alone: then all may be written again. */
+  private deltasSince(atMs: number): number {
+    return this.history.knows(atMs) ? this.history.firstSince(atMs) : NEVER;
   }
 
   private countWritten(): Uint32Array {

@@ -3,6 +3,7 @@ import type net from "node:net";
 import { devNull } from "node:os";
 import { Duplex } from "node:stream";
 import { setImmediate } from "node:timers/promises";
+import { monotonicClock } from "../clock.js";
 import type { Failure } from "../failure.js";
 import type { PageBitmap } from "../memory/bitmap.js";
 import { PAGE_BYTES, RAM_GRAIN_BYTES } from "../memory/geometry.js";
@@ -129,7 +130,9 @@ class NobodysDeparture {
     this.passes += 1;
     tables.rewind();
     const end = tables.counters.read("pagesPassed") + ram.pageCount;
-    bulk.obey({ type: "pass", pass: this.passes, history: [] });
+    // All pages count as just written at first, and as cold by the end of the pass.
+    const history = [{ epoch: FIRST_EPOCH, atMs: monotonicClock.nowMs() }];
+    bulk.obey({ type: "pass", pass: this.passes, history });
     await turnUntil(() => tables.counters.read("pagesPassed") >= end);
     // By then its barrier has left as well.
     await setImmediate();

@@ -20,6 +20,8 @@ import { RateLimit } from "../../../src/source/rate-limit.js";
 import { completeTuning, type TuningChoice } from "../../../src/source/tuning.js";
 
 const PAGE_COUNT = 64;
+/** The first so many were written so long ago that their blocks are not noted. */
+const COLD_PAGES = 1;
 
 /** A guest of full pages, all of which were sent in stage one, and what is sent from then on. */
 function sentBefore(choice: TuningChoice = {}) {
@@ -36,12 +38,17 @@ function sentBefore(choice: TuningChoice = {}) {
     },
   }) as unknown as net.Socket;
   const sender = new PageSender(ram, tables, socket, "bulkBytes", 0, completeTuning(choice));
-  for (let page = 0; page < PAGE_COUNT; page += 1) sender.add(page, false);
+  ram.stamps.fill(FIRST_EPOCH + 1, COLD_PAGES);
+  sender.addRun(0, PAGE_COUNT, FIRST_EPOCH + 1);
   sender.flush(PURPOSE.PASS, 1);
   frames.length = 0;
   const change = (page: number, ...blocks: readonly number[]) => {
     // The last byte of a block.
     for (const block of blocks) bytes[page * PAGE_BYTES + (block + 1) * BLOCK_BYTES - 1]! += 1;
+  };
+  const sendAgain = (page: number) => {
+    sender.add(page, false);
+    sender.flush(PURPOSE.PASS, 2);
   };
   const push = (...pages: readonly number[]) => {
     for (const page of pages) sender.add(page, true);
@@ -49,7 +56,7 @@ function sentBefore(choice: TuningChoice = {}) {
     for (let size; (size = sender.flush(PURPOSE.PUSH, 0)) > 0;) sizes.push(size);
     return sizes;
   };
-  return { ram, bytes, tables, frames, change, push };
+  return { ram, bytes, tables, frames, change, sendAgain, push };
 }
 
 /** One more than go as a delta. */
@@ -129,6 +136,30 @@ test("a page that was never sent, or came torn, or of which nearly all has chang
   push(1, 2, 3);
   assert.deepEqual(typesOf(frames), [FRAME_TYPES.PAGES]);
   assert.equal(tables.counters.read("stageThreePages"), 3);
+});
+
+test("a page that had not been written for long when it was sent goes whole, however little has changed", () => {
+  const { frames, change, push } = sentBefore();
+  change(0, 2);
+  change(COLD_PAGES, 2);
+  assert.equal(push(0, COLD_PAGES).length, 2);
+  assert.deepEqual(typesOf(frames), [FRAME_TYPES.PAGES, FRAME_TYPES.DELTAS]);
+});
+
+test("a block of zeroes is not taken for one that was never noted", () => {
+  const { frames, bytes, push } = sentBefore();
+  bytes.fill(0, 0, PAGE_BYTES - BLOCK_BYTES);
+  push(0);
+  assert.deepEqual(typesOf(frames), [FRAME_TYPES.PAGES]);
+});
+
+test("a page that is sent again in a round goes as a delta after that, whenever it was written", () => {
+  const { frames, change, push, sendAgain } = sentBefore();
+  change(0, 2);
+  sendAgain(0);
+  change(0, 3);
+  push(0);
+  assert.deepEqual(typesOf(frames), [FRAME_TYPES.PAGES, FRAME_TYPES.DELTAS]);
 });
 
 test("a page that was sent as zero and is not any more goes whole", () => {

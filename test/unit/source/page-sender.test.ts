@@ -53,7 +53,7 @@ test("a run of pages goes as it is: contents, zeroes that were written, and what
   new Uint8Array(ram.buffer).fill(9, (pageCount - 2) * PAGE_BYTES);
   ram.stamps.fill(NEVER, pageCount - 2);
   tables.checksums.fill(5);
-  assert.equal(sender.addRun(0, pageCount), pageCount);
+  assert.equal(sender.addRun(0, pageCount, Infinity), pageCount);
   assert.equal(sender.dataPages, 3);
   sender.flush(PURPOSE.PASS, 1);
   assert.deepEqual(counted("stageOnePages", "zeroPages"), [3, pageCount - 3]);
@@ -65,11 +65,11 @@ test("a run of pages goes as it is: contents, zeroes that were written, and what
 test("a run ends where its frame is full, and goes on in the next", () => {
   const { sender, ram, counted } = sending(2 * MAX_DATA_PAGES * PAGE_BYTES);
   new Uint8Array(ram.buffer).fill(7);
-  const next = sender.addRun(3, ram.pageCount);
+  const next = sender.addRun(3, ram.pageCount, Infinity);
   assert.equal(next, 3 + MAX_DATA_PAGES);
-  assert.equal(sender.addRun(next, ram.pageCount), next, "nothing fits any more");
+  assert.equal(sender.addRun(next, ram.pageCount, Infinity), next, "nothing fits any more");
   sender.flush(PURPOSE.PASS, 1);
-  assert.equal(sender.addRun(next, ram.pageCount), ram.pageCount);
+  assert.equal(sender.addRun(next, ram.pageCount, Infinity), ram.pageCount);
   sender.flush(PURPOSE.PASS, 1);
   assert.deepEqual(counted("stageOnePages"), [ram.pageCount - 3]);
 });

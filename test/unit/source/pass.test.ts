@@ -27,13 +27,13 @@ function epochAgo(seconds: number): number {
 /**
  * A pass over a guest that wrote each page in the epoch that `stampOf` says. While it goes on, the guest
  * writes to page p when page `writes.get(p)` is sent; of each it changes so many per mille. Resolves with the pages that it sent,
- * how many they were at each of its frames, and how many no frame had when it ended.
+ * how many they were at each of its frames, how many no frame had when it ended, and which of them are noted for deltas.
  */
 async function passOver(
   stampOf: (page: number) => number,
   writes: ReadonlyMap<number, number> = new Map(),
   { rewritten = 1000, tuning = {} }: { rewritten?: number; tuning?: TuningChoice } = {},
-): Promise<{ sent: number[]; frames: number[]; end: number }> {
+): Promise<{ sent: number[]; frames: number[]; end: number; noted: number[] }> {
   const ram = GuestRam.allocate(PAGE_COUNT * PAGE_BYTES, 1);
   ram.words[GUEST_WORDS.EPOCH] = epochAgo(0);
   ram.words[GUEST_WORDS.REWRITTEN] = rewritten;
@@ -43,6 +43,7 @@ async function passOver(
   const clock = { nowMs: () => nowMs };
   const sent: number[] = [];
   const frames: number[] = [];
+  const noted: number[] = [];
   let end = -1;
   const sender = {
     ready: () => Promise.resolve(),
@@ -51,9 +52,10 @@ async function passOver(
       const unsent = sent.slice(frames.at(-1) ?? 0);
       return unsent.some((page) => ram.stamps[page] !== NEVER) ? PAGE_BYTES : 0;
     },
-    addRun(firstPage: number, endPage: number) {
+    addRun(firstPage: number, endPage: number, deltasSince: number) {
       for (let page = firstPage; page < endPage; page += 1) {
         sent.push(page);
+        if (ram.stamps[page]! >= deltasSince) noted.push(page);
         if (ram.stamps[page] !== NEVER) nowMs += 1000 / PAGES_PER_SECOND;
         for (const [written, when] of writes) {
           if (when === page) ram.stamps[written] = ram.words[GUEST_WORDS.EPOCH]!;
@@ -73,7 +75,7 @@ async function passOver(
   const bytesPerSecond = PAGES_PER_SECOND * PAGE_BYTES;
   const limit = new RateLimit(tables.handle.limiter, bytesPerSecond, 1, clock);
   await new Pass(command, ram, tables, sender, limit, completeTuning(tuning), clock).run();
-  return { sent, frames, end };
+  return { sent, frames, end, noted };
 }
 
 async function pagesSent(...of: Parameters<typeof passOver>): Promise<number[]> {
@@ -164,4 +166,33 @@ test("hot pages are deferred where the guest changes most of a page", async () =
 
 test("without deltas what a guest changes of a page makes no difference", async () => {
   assert.deepEqual(await sentFirst(100, { delta: false }), firstCold);
+});
+
+test("pages are noted for deltas that were written within fifty times what is left of the pass", async () => {
+  // What is left of the four seconds there is a second and a half, one, and a quarter of one; the clock goes on meanwhile.
+  const [first, middle, late] = [PAGE_COUNT - 1536, PAGE_COUNT - 1024, PAGE_COUNT - 256];
+  const written = new Map([
+    [first, 70],
+    [first + 1, 80],
+    [middle, 45],
+    [middle + 1, 60],
+    [late, 5],
+    [late + 1, 20],
+  ]);
+  const { noted, sent } = await passOver((page) => epochAgo(written.get(page) ?? 99), new Map(), {
+    tuning: { defer: false },
+  });
+  assert.deepEqual(
+    noted.filter((page) => page >= first),
+    [first, middle, late],
+  );
+  assert.equal(sent.length, PAGE_COUNT);
+});
+
+test("all pages are noted for deltas of a guest that is not known for so long", async () => {
+  // For a hundred seconds, which is fifty times what is left in the middle. What it wrote was before that.
+  const { noted } = await passOver(() => epochAgo(101), new Map(), { tuning: { defer: false } });
+  assert.deepEqual(noted, pages(0, noted.length));
+  const border = noted.length / PAGE_COUNT;
+  assert.ok(border > 0.45 && border < 0.55, String(border));
 });
