@@ -80,7 +80,10 @@ export class Drain {
     );
   }
 
-  /** Claims and adds pages until a frame is full, which takes more of them where little has changed; false where none was left. */
+  /**
+   * Claims and adds pages until a frame is full, which takes more of them where little has changed: of deltas the smallest frame holds as many as
+   * come to a page. False where none was left.
+   */
   private fill(): boolean {
     const { order, sender } = this;
     const framePages = this.framePages();
@@ -90,7 +93,7 @@ export class Drain {
       if (pages.length === 0) break;
       for (const page of pages) sender.add(page, true);
       claimed += pages.length;
-      const contentPages = Math.ceil(sender.contentBytes / PAGE_BYTES);
+      const contentPages = Math.floor(sender.contentBytes / PAGE_BYTES);
       room = Math.min(framePages - contentPages, MAX_DATA_PAGES - claimed);
     }
     return claimed > 0;

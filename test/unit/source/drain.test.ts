@@ -26,14 +26,18 @@ class Draining {
   private nowMs = 0;
   private credited = 0;
 
-  constructor(bytesPerSecond?: number) {
+  constructor(
+    bytesPerSecond?: number,
+    /** What a page adds to its frame. */
+    private readonly pageBytes = 4096,
+  ) {
     const all = PageBitmap.empty(PAGE_COUNT);
     all.addAll();
     this.tables.planned.assign(all);
     const { frame } = this;
     const sender = {
       get contentBytes() {
-        return frame.length * 4096;
+        return frame.length * pageBytes;
       },
       ready: () => Promise.resolve(),
       add: (page: number) => this.frame.push(page),
@@ -71,7 +75,7 @@ class Draining {
   private flush(purpose: Purpose): number {
     const pages = this.frame.splice(0);
     if (pages.length === 0) return 0;
-    const bytes = pages.length * 4096 + 100;
+    const bytes = pages.length * this.pageBytes + 100;
     this.sent.push({ purpose, pages, bytes });
     return bytes;
   }
@@ -92,6 +96,20 @@ test("a push stops when the window is full, and goes on with each credit until a
     pages.sort((one, other) => one - other),
     Array.from({ length: PAGE_COUNT }, (_, page) => page),
   );
+});
+
+test("the first frames hold a page, or as many deltas as come to one", async () => {
+  for (const [pageBytes, pages] of [
+    [4096, 1],
+    [1024, 4],
+    [256, 16],
+  ] as const) {
+    const draining = new Draining(undefined, pageBytes);
+    draining.drain.push();
+    await setImmediate();
+    const sizes = new Set(draining.sent.map((frame) => frame.pages.length));
+    assert.deepEqual([...sizes], [pages], `pages of ${String(pageBytes)} bytes`);
+  }
 });
 
 test("the neighbours of a fault leave before what is pushed, once there is room", async () => {
