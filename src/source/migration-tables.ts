@@ -64,7 +64,7 @@ export interface MigrationTablesHandle {
 export class MigrationTables {
   /** Two words per page: the checksum of its contents when they were last sent; see page kernels. */
   readonly checksums: Int32Array;
-  /** `BLOCKS_PER_PAGE` words per page: the sums of its blocks when it was last sent before stage three. */
+  /** `BLOCKS_PER_PAGE` words per page: the sums of its blocks when it was last sent before stage three, or zeroes where nobody noted them. */
   readonly blockSums: Int32Array;
   /** How often the page's contents have crossed the wire, whole or as a delta. */
   readonly sends: Uint16Array;
