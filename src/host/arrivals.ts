@@ -212,7 +212,7 @@ export class Arrivals {
         this.incoming.delete(incoming.migrationId);
         if (phase.guestIsHere) this.complete(guestId);
         else if (phase.cause !== null) context.emitError(phase.cause, incoming.migrationId);
-        if (!phase.guestIsHere) freeMemorySoon();
+        if (!phase.guestIsHere) freeMemorySoon(incoming.ram);
         break;
     }
     this.tellPhase(incoming, phase);

@@ -167,7 +167,7 @@ export class Departures {
           this.outgoing.delete(migrationId);
           context.migrations.delete(migrationId);
           context.emit(report);
-          if (report.outcome === "completed") freeMemorySoon();
+          if (report.outcome === "completed") freeMemorySoon(resident.guest.ram);
           context.onSettled();
         },
       },

@@ -25,7 +25,7 @@ export async function estimateFor(
   const found = await estimate(guest.ram, heat, link, durationMs, clock).finally(() => {
     manners.end();
     // It was held here when the guest left.
-    if (!context.residents.has(guestId)) freeMemorySoon();
+    if (!context.residents.has(guestId)) freeMemorySoon(guest.ram);
   });
   const { heldTo } = manners;
   return { event: "estimate", guestId, guest: name, to: request.to, heldTo, ...found };

@@ -8,6 +8,7 @@ import { loadProgram } from "../guest/load-program.js";
 import type { GuestOptions } from "../guest/program.js";
 import { ThroughputRecorder } from "../guest/throughput.js";
 import { isRamSize, MAX_VCPUS } from "../memory/geometry.js";
+import { returnFreedMemory } from "../platform/malloc.js";
 import { type Address, formatAddress, isLoopback } from "../transport/address.js";
 import { type Greeter, openGreeter } from "../transport/greeter.js";
 import { allocate, assertMemory } from "./allocate.js";
@@ -84,6 +85,7 @@ export class Host implements HostService, AsyncDisposable {
     if (listen !== null && !isLoopback(listen.host) && token === null && !insecure) {
       throw new MigrationError({ code: "LISTENS_OPENLY", address: formatAddress(listen) });
     }
+    returnFreedMemory();
     const hostId = `${hostname().slice(0, 48)}-${String(process.pid)}`;
     const journal = Journal.open(options.stateDirectory);
     if (!journal.isLocked) logger.warn({ path: journal.path }, UNGUARDED);
@@ -198,7 +200,7 @@ export class Host implements HostService, AsyncDisposable {
     await resident.discard(request);
     context.residents.delete(guestId);
     this.arrivals.forget(guestId);
-    freeMemorySoon();
+    freeMemorySoon(resident.guest.ram);
     context.onSettled();
   }
 

@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -313,13 +313,29 @@ export class Daemon implements AsyncDisposable {
 
   /** Looks at the guest here again and again until it `matches`. */
   async guestWhere(matches: (guest: GuestStatus) => boolean): Promise<GuestStatus> {
+    return this.look(`a guest where ${String(matches)}`, async () => {
+      const guest = await this.guest();
+      return matches(guest) ? guest : undefined;
+    });
+  }
+
+  /** Resolves when the system has given the process less than `byteCount` bytes of memory. Linux only. */
+  async memoryBelow(byteCount: number): Promise<void> {
+    await this.look(`less than ${String(byteCount)} bytes of memory`, () => {
+      const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(
+        readFileSync(`/proc/${String(this.process.pid)}/status`, "utf8"),
+      ) ?? ["", "Infinity"];
+      return Promise.resolve(Number(kib) * 1024 < byteCount ? kib : undefined);
+    });
+  }
+
+  /** The first answer that is not undefined; asks again and again, for what nobody announces. */
+  private async look<Found>(what: string, find: () => Promise<Found | undefined>): Promise<Found> {
     const deadline = AbortSignal.timeout(DEADLINE_MS);
     for (;;) {
-      const guest = await this.guest();
-      if (matches(guest)) return guest;
-      if (deadline.aborted) {
-        throw this.process.complaint(`has no guest where ${String(matches)}`);
-      }
+      const found = await find();
+      if (found !== undefined) return found;
+      if (deadline.aborted) throw this.process.complaint(`has not ${what}`);
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }

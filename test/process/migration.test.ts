@@ -220,6 +220,20 @@ test("tristage status shows the hosts of this machine and their guests", async (
   assert.deepEqual(of(dest)?.guests, []);
 });
 
+test("a host gives the memory of a guest that has left back to the machine", async (t) => {
+  if (process.platform !== "linux") {
+    t.skip("only Linux says how much memory a process has");
+    return;
+  }
+  const guestBytes = 256 * 2 ** 20;
+  await using dest = await Daemon.dest();
+  await using source = await Daemon.source("hot-cold", "--memory", "256MiB");
+  const report = await source.report(await source.migrate(dest));
+  assert.equal(report.outcome, "completed");
+  await assert.rejects(source.guest(), /has no guest/);
+  await source.memoryBelow(guestBytes);
+});
+
 test("tristage guests names every built-in guest", async () => {
   await using command = Tristage.run("guests");
   assert.equal((await command.ending()).code, 0);
