@@ -1,11 +1,10 @@
 import { setImmediate, setTimeout as delay } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import type { GuestRam } from "../memory/ram.js";
+import { collectGarbage } from "../platform/collect-garbage.js";
 
 /** The threads and sockets of a migration hold its memory, and most have ended when its report comes. */
 const FIRST_TRY_MS = 100;
-/** Each try comes after twice the time of the one before: to collect garbage takes some 20 ms of this thread. */
+/** Each try comes after twice the time of the one before. */
 const LAST_TRY_MS = 3200;
 
 /**
@@ -19,8 +18,6 @@ export function freeMemorySoon(ram: GuestRam): void {
 }
 
 async function collect(buffer: WeakRef<SharedArrayBuffer>): Promise<void> {
-  setFlagsFromString("--expose-gc");
-  const collectGarbage = runInNewContext("gc") as () => void;
   for (let waitMs = FIRST_TRY_MS; waitMs <= LAST_TRY_MS; waitMs *= 2) {
     await delay(waitMs, undefined, { ref: false });
     collectGarbage();

@@ -1,6 +1,7 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -321,11 +322,10 @@ export class Daemon implements AsyncDisposable {
 
   /** Resolves when the system has given the process less than `byteCount` bytes of memory. Linux only. */
   async memoryBelow(byteCount: number): Promise<void> {
-    await this.look(`less than ${String(byteCount)} bytes of memory`, () => {
-      const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(
-        readFileSync(`/proc/${String(this.process.pid)}/status`, "utf8"),
-      ) ?? ["", "Infinity"];
-      return Promise.resolve(Number(kib) * 1024 < byteCount ? kib : undefined);
+    const path = `/proc/${String(this.process.pid)}/status`;
+    await this.look(`less than ${String(byteCount)} bytes of memory`, async () => {
+      const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(path, "utf8")) ?? [];
+      return Number(kib) * 1024 < byteCount ? kib : undefined;
     });
   }
 
@@ -335,7 +335,7 @@ export class Daemon implements AsyncDisposable {
     for (;;) {
       const found = await find();
       if (found !== undefined) return found;
-      if (deadline.aborted) throw this.process.complaint(`has not ${what}`);
+      if (deadline.aborted) throw this.process.complaint(`does not have ${what}`);
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }
