@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { backMemory } from "./back-memory.js";
 import { spawnNode } from "./children.js";
 import type { Link } from "./link.js";
+import { post } from "./post.js";
 import { type Memory, memoryOf } from "./process-memory.js";
 import type { HostEvent } from "../../src/host/events.js";
 import type { MigrateRequest } from "../../src/host/service.js";
@@ -71,7 +72,7 @@ export async function migrateOnce({
     await delay(quietMs);
     const coresBefore = coreTicks();
     const before = [cpuOf(source.pid), cpuOf(dest.pid)] as const;
-    await post(`http://${control}/migrations`, {
+    await migrate(`http://${control}/migrations`, {
       ...request,
       to: opened?.address ?? address ?? "",
     });
@@ -111,10 +112,9 @@ function ramBytesOf(guest: readonly string[]): number {
   return parseSize(guest[guest.indexOf("--memory") + 1] ?? "") ?? 0;
 }
 
-async function post(url: string, body: MigrateRequest): Promise<void> {
-  const headers = { "content-type": "application/json" };
-  const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
-  if (!response.ok) throw new Error(`${url}: ${await response.text()}`);
+async function migrate(url: string, wish: MigrateRequest): Promise<void> {
+  const { isAgreed, body } = await post(url, wish);
+  if (!isAgreed) throw new Error(`${url}: ${body}`);
 }
 
 export type HostProcess = ReturnType<typeof start>;

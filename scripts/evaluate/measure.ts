@@ -7,6 +7,7 @@ import type { EstimateRequest, MigrateRequest } from "../../src/host/service.js"
 import type { Report } from "../../src/protocol/report.js";
 import { backMemory } from "../bench/back-memory.js";
 import { type Link, openLink } from "../bench/link.js";
+import { post } from "../bench/post.js";
 import { type HostProcess, start } from "../bench/run.js";
 import { sentPages } from "../sent-pages.js";
 import { BANDWIDTH, type Point, type Way } from "./plan.js";
@@ -206,12 +207,8 @@ class Pair {
   ): Promise<object | string> {
     const { control } = await this.here.until("listening");
     const { address } = this.links.get(this.there) ?? (await this.there.until("listening"));
-    const response = await fetch(`http://${control}${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ ...request, to: address }),
-    });
-    const answer = (await response.json()) as { readonly text?: string };
-    return response.ok ? answer : `${REFUSED}: ${answer.text ?? String(response.status)}`;
+    const { isAgreed, body } = await post(`http://${control}${path}`, { ...request, to: address });
+    const answer = JSON.parse(body) as { readonly text?: string };
+    return isAgreed ? answer : `${REFUSED}: ${answer.text ?? body}`;
   }
 }

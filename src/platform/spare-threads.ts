@@ -77,7 +77,9 @@ export function takeSeat(sit: (seat: unknown, main: MessagePort) => void, rehear
     void rehearsal?.return(undefined);
     sit(seat, main);
   });
-  if (rehearsal !== undefined && (workerData as Start).waits) void goThrough(rehearsal);
+  if (rehearsal === undefined || !(workerData as Start).waits) return;
+  // What goes wrong in a rehearsal is not to end a thread that others wait for: its code is compiled later.
+  goThrough(rehearsal).catch(() => undefined);
 }
 
 /** What a thread hears before its seat. */

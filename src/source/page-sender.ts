@@ -21,10 +21,10 @@ import type { MigrationTables, SourceCounter } from "./migration-tables.js";
 import type { Tuning } from "./tuning.js";
 
 /**
- * Bytes that may wait in this process for the socket: enough that the link never idles while the next
- * chunk is marked and scanned, little enough that pages are read shortly before they leave.
+ * Chunks that may wait in this process for the socket: enough that the link never idles while the next
+ * one is marked and scanned, little enough that pages are read shortly before they leave.
  */
-const MAX_WAITING_BYTES = 3 * 2 ** 20;
+const MAX_WAITING_CHUNKS = 3;
 
 /** A frame of pages with so few bytes, two pages and their table, is sooner copied into one piece than handed to the socket in several. */
 const MOST_COPIED_BYTES = 2 * PAGE_BYTES + 256;
@@ -49,6 +49,7 @@ export class PageSender {
   sentBytes = 0;
   private zeroPages = 0;
   private waitingBytes = 0;
+  private readonly mostWaitingBytes: number;
   private wake: (() => void) | undefined;
   private readonly memory: Buffer;
   /** A small frame in one piece, again and again. */
@@ -62,18 +63,19 @@ export class PageSender {
     private readonly socket: net.Socket,
     private readonly byteCounter: "bulkBytes" | "urgentBytes",
     private sequence: number,
-    private readonly tuning: Pick<Tuning, "checksums" | "unchanged" | "delta">,
+    private readonly tuning: Pick<Tuning, "checksums" | "unchanged" | "delta" | "chunkPages">,
   ) {
     this.kernel = createPageKernel(ram.handle.memory);
     this.blockSums = new BlockSums(this.kernel, tables.blockSums);
     this.memory = Buffer.from(ram.buffer);
     this.deltas = new DeltaFrame(this.memory);
+    this.mostWaitingBytes = MAX_WAITING_CHUNKS * tuning.chunkPages * PAGE_BYTES;
     this.fd = descriptorOf(socket);
   }
 
   /** Resolves when the socket wants more: pages are best read right before they leave. */
   async ready(): Promise<void> {
-    while (this.waitingBytes >= MAX_WAITING_BYTES) {
+    while (this.waitingBytes >= this.mostWaitingBytes) {
       await new Promise<void>((resolve) => (this.wake = resolve));
     }
   }

@@ -13,6 +13,8 @@ import {
 const ECHO = new URL("echo-worker.js", import.meta.url);
 /** Answers its seat and each message with the steps of its rehearsal until then, which never ends by itself; see there. */
 const REHEARSING = new URL("rehearsing-worker.js", import.meta.url);
+/** Its rehearsal throws. */
+const FAILING = new URL("failing-rehearsal-worker.js", import.meta.url);
 
 async function answers(worker: Worker, count: number): Promise<unknown[]> {
   const all: unknown[] = [];
@@ -95,5 +97,21 @@ test("a spare rehearses until it gets its seat, and no other thread does", async
       later.push(...(await answers(worker, 1)));
     }
     assert.deepEqual(later, Array(10).fill(before));
+  }
+});
+
+test("a spare whose rehearsal went wrong takes its seat as any other", async (t) => {
+  const told = new BroadcastChannel("failing-rehearsal-worker");
+  const wentWrong = new Promise<unknown>((resolve) => {
+    told.onmessage = resolve;
+  });
+  keepSpares(FAILING, 1);
+  await wentWrong;
+  told.close();
+  for (const steps of [1, 0]) {
+    const worker = startThread(FAILING, {});
+    t.after(() => worker.terminate());
+    // The second is no spare.
+    assert.deepEqual(await answers(worker, 1), [steps]);
   }
 });

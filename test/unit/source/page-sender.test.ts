@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type net from "node:net";
 import { Writable } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 import { test } from "node:test";
 import { PAGE_BYTES } from "../../../src/memory/geometry.js";
 import { GuestRam } from "../../../src/memory/ram.js";
@@ -10,19 +11,29 @@ import { FIRST_DATA_SEQUENCE, PURPOSE } from "../../../src/protocol/pages.js";
 import { MigrationTables, type SourceCounter } from "../../../src/source/migration-tables.js";
 import { PageSender } from "../../../src/source/page-sender.js";
 import { RateLimit } from "../../../src/source/rate-limit.js";
-import { completeTuning } from "../../../src/source/tuning.js";
+import { completeTuning, type TuningChoice } from "../../../src/source/tuning.js";
 
 const RAM_BYTES = 64 * 1024;
 
+interface Setting {
+  readonly tuning?: TuningChoice;
+  /** How the connection takes bytes. */
+  readonly write?: (done: () => void) => void;
+}
+
+function takeAtOnce(done: () => void): void {
+  done();
+}
+
 /** A sender whose bytes go nowhere, over a guest of which the first two pages have contents. */
-function sending(ramBytes = RAM_BYTES) {
+function sending(ramBytes = RAM_BYTES, { tuning = {}, write = takeAtOnce }: Setting = {}) {
   const ram = GuestRam.allocate(ramBytes, 1);
   new Uint8Array(ram.buffer).fill(7, 0, 2 * PAGE_BYTES);
   ram.stamps.fill(FIRST_EPOCH);
   const tables = MigrationTables.create(ram.pageCount, RateLimit.createState());
   const nowhere = new Writable({
     write: (_chunk, _encoding, done) => {
-      done();
+      write(done);
     },
   }) as unknown as net.Socket;
   const sender = new PageSender(
@@ -31,7 +42,7 @@ function sending(ramBytes = RAM_BYTES) {
     nowhere,
     "bulkBytes",
     FIRST_DATA_SEQUENCE,
-    completeTuning(),
+    completeTuning(tuning),
   );
   const counted = (...names: readonly SourceCounter[]) =>
     names.map((it) => tables.counters.read(it));
@@ -114,4 +125,30 @@ test("how often a page was sent is counted as far as there may be rounds", () =>
     sender.flush(PURPOSE.PASS, pass);
   }
   assert.equal(tables.mostSendsOfOnePage(), 1000);
+});
+
+test("a sender wants no more while three chunks wait for the connection", async () => {
+  const held: (() => void)[] = [];
+  const write = (done: () => void) => {
+    held.push(done);
+  };
+  const { sender } = sending(RAM_BYTES, { tuning: { chunkPages: 1 }, write });
+  for (let chunk = 0; chunk < 2; chunk += 1) {
+    sender.add(0, false);
+    sender.flush(PURPOSE.PASS, 1);
+    await sender.ready();
+  }
+  sender.add(0, false);
+  sender.flush(PURPOSE.PASS, 1);
+  let isReady = false;
+  const ready = sender.ready().then(() => {
+    isReady = true;
+  });
+  await setImmediate();
+  assert.ok(!isReady, "it takes a fourth chunk");
+  while (held.length > 0) {
+    held.shift()?.();
+    await setImmediate();
+  }
+  await ready;
 });
