@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { isMainThread } from "node:worker_threads";
 import type * as Koffi from "koffi";
 
 interface Libc {
@@ -11,7 +12,8 @@ let library: Libc | null | undefined;
 
 /**
  * The C library of this machine, for the few things that Node.js has no word for. Undefined where koffi is not
- * installed (it is optional), or the system is not Linux: whoever asks must do without.
+ * installed (it is optional), or the system is not Linux: whoever asks must do without. So must every thread but the main one: a thread that
+ * is ended while it loads koffi takes the whole process with it, and every guest.
  */
 export function libc(): Libc | undefined {
   library ??= open();
@@ -19,7 +21,7 @@ export function libc(): Libc | undefined {
 }
 
 function open(): Libc | null {
-  if (process.platform !== "linux") return null;
+  if (process.platform !== "linux" || !isMainThread) return null;
   try {
     const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
     // Already in the process: Node.js itself is linked to it, whichever C library it is.

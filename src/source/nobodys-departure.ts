@@ -101,7 +101,7 @@ export class NobodysDeparture {
       () => tables.counters.read("pagesPassed") >= end && socket.writableLength === 0,
       () => {
         if (isBusy) member.acknowledge();
-        dest.swallow();
+        this.swallow();
       },
     );
     member.quiesce();
@@ -133,8 +133,7 @@ export class NobodysDeparture {
     await this.turnUntil(
       () => this.sentPages() >= end && socket.writableLength === 0,
       () => {
-        dest.swallow();
-        this.urgent.swallow();
+        this.swallow();
         const before = seen;
         seen = tables.counters.read("bulkBytes");
         // Not before nothing leaves any more, so that the window closes, as it does beside a real destination.
@@ -189,6 +188,13 @@ export class NobodysDeparture {
       if (monotonicClock.nowMs() > end) throw wrong("its pages do not leave");
       await setImmediate();
       afterTurn();
+    }
+  }
+
+  /** Not before the system takes no more, so that a channel has to wait for its socket now and then, as it does on a link. */
+  private swallow(): void {
+    for (const connection of [this.dest, this.urgent]) {
+      if (connection.attached.socket.writableLength > 0) connection.swallow();
     }
   }
 

@@ -3,9 +3,7 @@ import { devNull } from "node:os";
 import { RAM_GRAIN_BYTES } from "../memory/geometry.js";
 import { GuestRam } from "../memory/ram.js";
 import { FIRST_EPOCH } from "../memory/words.js";
-import { limitSendQueue } from "../platform/send-queue.js";
-import { descriptorOf } from "../transport/descriptor.js";
-import { Loopback, type LoopbackConnection } from "../transport/loopback.js";
+import { Loopback } from "../transport/loopback.js";
 import { toNobody } from "./nobody.js";
 import { NobodysDeparture } from "./nobodys-departure.js";
 
@@ -21,8 +19,6 @@ const KINDS = 6;
 /** By turns, they keep V8 from taking what it has seen of one of them for all that there is. */
 const DEPARTURES = 2;
 const RAM_BYTES = 2 ** 20;
-/** So little that much of what is written has to wait for the other end, as on a link. */
-const SEND_QUEUE_BYTES = 128 * 1024;
 
 /** What a thread goes through while it waits for a seat; nothing where the machine lets nobody connect to itself. */
 export async function* rehearsal(): AsyncGenerator<void> {
@@ -41,8 +37,8 @@ async function* depart(ram: GuestRam, loopback: Loopback): AsyncGenerator<void> 
   const departures: NobodysDeparture[] = [];
   try {
     for (let kind = 0; kind < DEPARTURES; kind += 1) {
-      const dest = await attachTo(loopback);
-      departures.push(new NobodysDeparture(ram, kind, dest, await attachTo(loopback)));
+      const dest = await loopback.attach();
+      departures.push(new NobodysDeparture(ram, kind, dest, await loopback.attach()));
     }
     for (let turn = 0; turn < TURNS_OF_ROUND; turn += 1) {
       for (const departure of departures) {
@@ -55,13 +51,6 @@ async function* depart(ram: GuestRam, loopback: Loopback): AsyncGenerator<void> 
   } finally {
     for (const departure of departures) departure.end();
   }
-}
-
-async function attachTo(loopback: Loopback): Promise<LoopbackConnection> {
-  const connection = await loopback.attach();
-  const fd = descriptorOf(connection.attached.socket);
-  if (fd !== undefined) limitSendQueue(fd, SEND_QUEUE_BYTES);
-  return connection;
 }
 
 /**
