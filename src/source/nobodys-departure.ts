@@ -32,7 +32,7 @@ const [BULK = ""] = bulkChannels(1);
 /** Of the dirty pages, those that go as neighbours of a fault. */
 const PREPULLED_PAGES = 16;
 /** For one pass or push: it takes some milliseconds. */
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 2000;
 
 /**
  * A guest of nobody that leaves for nowhere. What V8 has not compiled by the time of a migration it compiles then, on threads of its
@@ -149,7 +149,10 @@ export class NobodysDeparture {
   end(): void {
     for (const { attached } of [this.dest, this.urgent]) {
       attached.frames.hush();
-      attached.socket.removeAllListeners().destroy();
+      attached.socket
+        .removeAllListeners()
+        .on("error", () => undefined)
+        .destroy();
     }
   }
 

@@ -28,6 +28,8 @@ export class Loopback {
     private readonly server: net.Server,
     private readonly address: Address,
   ) {
+    // A connection that the system lets nobody take is missed by whoever attaches.
+    server.on("error", () => undefined);
     server.on("connection", (other) => {
       this.others.push(other);
       const fd = descriptorOf(other);
