@@ -64,7 +64,7 @@ export function rehearseRequests(ram = GuestRam.allocate(RAM_GRAIN_BYTES, 1)): v
 }
 
 /**
- * Takes in pages that are passed and then pushed to nobody's guest. What V8 has not compiled by then it compiles then,
+ * Takes in pages that are passed and then pushed to nobody's guest. What V8 has not compiled by the time of a migration it compiles then,
  * on threads of its own, and vCPUs that wait for a page wait for a core as well.
  */
 function rehearseStages(ram: GuestRam): void {

@@ -25,6 +25,15 @@ async function answers(worker: Worker, count: number): Promise<unknown[]> {
   return all;
 }
 
+/** Resolves when a spare says something on the channel of that name. */
+async function word(name: string): Promise<void> {
+  const told = new BroadcastChannel(name);
+  await new Promise<unknown>((resolve) => {
+    told.onmessage = resolve;
+  });
+  told.close();
+}
+
 test("a thread gets its seat, and every message that was posted right behind it", async () => {
   for (const spares of [0, 1]) {
     keepSpares(ECHO, spares);
@@ -78,13 +87,9 @@ test("of threads that are started together none is left when one of them cannot 
 });
 
 test("a spare rehearses until it gets its seat, and no other thread does", async (t) => {
-  const told = new BroadcastChannel("rehearsing-worker");
-  const hasRehearsed = new Promise<unknown>((resolve) => {
-    told.onmessage = resolve;
-  });
+  const hasRehearsed = word("rehearsing-worker");
   keepSpares(REHEARSING, 1);
   await hasRehearsed;
-  told.close();
   for (const isSpare of [true, false]) {
     const worker = startThread(REHEARSING, {});
     t.after(() => worker.terminate());
@@ -101,13 +106,9 @@ test("a spare rehearses until it gets its seat, and no other thread does", async
 });
 
 test("a spare whose rehearsal went wrong takes its seat as any other", async (t) => {
-  const told = new BroadcastChannel("failing-rehearsal-worker");
-  const wentWrong = new Promise<unknown>((resolve) => {
-    told.onmessage = resolve;
-  });
+  const wentWrong = word("failing-rehearsal-worker");
   keepSpares(FAILING, 1);
   await wentWrong;
-  told.close();
   for (const steps of [1, 0]) {
     const worker = startThread(FAILING, {});
     t.after(() => worker.terminate());
