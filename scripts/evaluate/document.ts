@@ -50,8 +50,9 @@ function introduction({ bandwidth, points, measurements }: Evaluation) {
     `The link is loopback, page data held to ${formatRate(bandwidth)} by \`--max-bandwidth\`. ` +
       "Both hosts are real processes, and the guest goes back and forth between them, each time by the next " +
       "algorithm, so that all of them see the same machine; their order changes from run to run, so that each goes both " +
-      `ways and comes after others${withFixedOrder(points)}. Cells have the median of the runs and, in ` +
-      "parentheses, the least and the most. The _ratio_ is the average rate at which the guest writes to " +
+      `ways and comes after others${withFixedOrder(points)}. Before each the machine has its free memory touched, which a ` +
+      "virtual machine gives back to its host within seconds, and pays for when it takes it again. Cells have the median of the runs and, " +
+      "in parentheses, the least and the most. The _ratio_ is the average rate at which the guest writes to " +
       "pages over the bandwidth, as the guest is told to write; `kv` is told operations instead, at a pace at which " +
       "`estimate` finds the ratio in its name. `estimate` counts how many different pages are written in 0.64 s, so the " +
       "ratio that it finds is lower where a guest writes to its pages more than once in that time, as memtester does on " +

@@ -43,6 +43,7 @@ export async function measurePoint(
       for (const result of turnsOf(run, results)) {
         if (result.problem !== null) continue;
         await delay(SETTLE_MS);
+        await backMemory(point.memoryBytes);
         const outcome = await pair.move(result.way);
         if (typeof outcome === "string") {
           result.problem = outcome;
@@ -158,7 +159,6 @@ class Pair {
       await pair.close();
       throw error;
     }
-    await backMemory(memoryBytes);
     return pair;
   }
 
