@@ -59,8 +59,9 @@ function addFaults(figures: Figures, row: string, runs: readonly Run[]): void {
     const values = runs.map(({ report }) => of(report) ?? Number.NaN);
     figures.add(row, metric, unit, values);
   };
-  for (const name of keysOf(PERCENTILES))
+  for (const name of keysOf(PERCENTILES)) {
     add(name, "µs", ({ faults }) => faults?.latencyUs?.[name]);
+  }
   add("faults", "count", ({ faults }) => faults?.count);
   add("pushed whole beside them", "pages", ({ pages }) => pages.pushed);
   add("sent as deltas", "pages", ({ pages }) => pages.delta);
