@@ -187,7 +187,8 @@ function ablation(points: readonly PointResult[]): string[] {
   return [
     "## What each part of the method brings",
     "Three-stage with each part off in turn, and post-copy with and without prepull. The guest that writes _the same values_ is " +
-      "the one for which the check of unchanged pages is there: its pages become dirty and do not change. What follows from " +
+      "the one for which the check of unchanged pages is there: its pages become dirty and do not change. memtester writes whole " +
+      "pages, of which no delta is worth sending: what it rewrites is deferred. What follows from " +
       "it all, and what was removed for not paying, stands in the ADRs " +
       "[0008](adr/0008-deferral.md) (deferral), [0010](adr/0010-prepull.md) (prepull, unchanged pages), " +
       "[0021](adr/0021-ascending-push.md) (order of the push) and [0031](adr/0031-deltas.md) (deltas). Where a round trip is named, the link is that much longer " +

@@ -94,6 +94,12 @@ export function planOf(part: Part, quick: boolean): readonly Point[] {
           return { part, ...guest(quick), ways: ABLATIONS };
         }),
         { part, ...REWRITER(quick), ways: [SHIPPED, NO_DEFERRAL, NO_UNCHANGED_CHECK] },
+        // Writes whole pages, of which no delta is worth sending: what it rewrites is deferred.
+        {
+          ...memtester((quick ? 256 : 512) * MIB, MIDDLE_RATIO),
+          part,
+          ways: [SHIPPED, NO_DEFERRAL, NO_DELTAS],
+        },
         {
           part,
           ...FAR_STRIDER(quick),
