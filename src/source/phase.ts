@@ -18,12 +18,12 @@ export type SourcePhase =
   | { readonly name: "sendingRest" }
   /** The guest was stopped for nothing, and goes on here; then the migration ends. */
   | { readonly name: "keeping"; readonly outcome: Outcome; readonly cause: Failure }
-  /** Stage two: handed over, not yet confirmed. */
-  | { readonly name: "switchingOver" }
-  /** The connection broke after the handover: nobody here knows who owns the guest, so it stays paused. */
-  | { readonly name: "inDoubt"; readonly cause: Failure }
-  /** Stage three: the guest runs at the destination, which still lacks pages. */
-  | { readonly name: "draining" }
+  /** Stage two: handed over, not yet confirmed. `isWhole`, here and below: the destination had every page before. */
+  | { readonly name: "switchingOver"; readonly isWhole: boolean }
+  /** The connection broke after the handover: nobody here knows who has the guest, so it stays paused. */
+  | { readonly name: "inDoubt"; readonly cause: Failure; readonly isWhole: boolean }
+  /** Stage three: the guest runs at the destination, which may lack pages if it is not whole. */
+  | { readonly name: "draining"; readonly isWhole: boolean }
   /** The destination has everything; this host has released the guest. */
   | { readonly name: "observing" }
   | {
@@ -99,15 +99,17 @@ export function advance(phase: SourcePhase, event: SourceEvent): Step {
     case "pausing":
       if (event.type !== "paused") break;
       if (event.sendRest) return [{ name: "sendingRest" }, [{ type: "sendRest" }]];
-      return handOver();
+      return handOver(false);
     case "sendingRest":
-      if (event.type === "restSent") return handOver();
+      if (event.type === "restSent") return handOver(true);
       break;
     case "keeping":
       if (event.type === "kept") return end(phase.outcome, phase.cause);
       break;
     case "switchingOver":
-      if (event.type === "running") return [{ name: "draining" }, [{ type: "push" }]];
+      if (event.type === "running") {
+        return [{ name: "draining", isWhole: phase.isWhole }, [{ type: "push" }]];
+      }
       break;
     case "inDoubt":
       return resolveDoubt(phase, event);
@@ -129,8 +131,8 @@ function copied(phase: SourcePhase & { name: "copying" }): Step {
 }
 
 /** The point of no return. */
-function handOver(): Step {
-  return [{ name: "switchingOver" }, [{ type: "sendSwitchover" }]];
+function handOver(isWhole: boolean): Step {
+  return [{ name: "switchingOver", isWhole }, [{ type: "sendSwitchover" }]];
 }
 
 /** The failure table of the design (section 7), for the source. */
@@ -144,16 +146,13 @@ function fail(phase: SourcePhase, failure: Failure): Step {
     case "sendingRest":
       return keep("failed", failure);
     case "switchingOver":
-      return [
-        { name: "inDoubt", cause: failure },
-        [{ type: "close", cause: null }, { type: "ask" }],
-      ];
+      return ask(failure, phase.isWhole);
     case "keeping":
     case "inDoubt":
       return [phase, []];
     case "draining":
-      // The destination owns the guest; what it lacks is kept here.
-      return end("stranded", failure);
+      // The destination owns the guest; what it lacks is kept here. Where it lacks nothing, only it can say that it has it still.
+      return phase.isWhole ? ask(failure, true) : end("stranded", failure);
     case "observing":
       return end("completed", null);
     case "ended":
@@ -209,13 +208,24 @@ function resolveDoubt(phase: SourcePhase & { name: "inDoubt" }, event: SourceEve
     case "refused":
       return keep("failed", phase.cause);
     case "running":
-      return end("stranded", phase.cause);
+      return phase.isWhole ? letGo() : end("stranded", phase.cause);
     case "lost":
       // Whether our older copy may run is for a person to say.
       return end("inDoubt", phase.cause, { answer: "lost", problem: null });
     case null:
       return end("inDoubt", phase.cause, inquiry.doubt);
   }
+}
+
+/** Without a word: what was said might reach a destination that runs the guest by now. */
+function ask(cause: Failure, isWhole: boolean): Step {
+  return [{ name: "inDoubt", cause, isWhole }, [{ type: "close", cause: null }, { type: "ask" }]];
+}
+
+/** The guest is whole on the destination, which will not come to tell more of it. */
+function letGo(): Step {
+  const [ended, effects] = end("completed", null);
+  return [ended, [{ type: "release" }, ...effects]];
 }
 
 function keep(outcome: Outcome, cause: Failure): Step {
@@ -283,7 +293,7 @@ export function tell(phase: SourcePhase): string {
     case "switchingOver":
       return "handing over CPU state and the bitmap of dirty pages";
     case "inDoubt":
-      return `in doubt: the handover was not confirmed, so the guest stays paused here until the destination says who owns it (${describe(phase.cause)})`;
+      return `in doubt: the connection broke after the handover, so the guest stays paused here until the destination says who has it (${describe(phase.cause)})`;
     case "draining":
       return "the guest runs on the destination; pushing its dirty pages";
     case "observing":

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { PURPOSE, readPagesHead } from "../../src/protocol/pages.js";
-import { ALGORITHM_NAMES } from "../../src/protocol/report.js";
+import { ALGORITHM_NAMES, type AlgorithmName } from "../../src/protocol/report.js";
 import { Daemon, freshFolder } from "./daemon.js";
 import { halfIdle } from "./modules.js";
 import { diskWithoutRoomFor } from "./preload.js";
@@ -17,6 +17,9 @@ const SLOW = { maxBandwidth: 16 * 2 ** 20 };
 
 /** These hand a guest over without all of its pages: what befalls stage three befalls them. */
 const LEAVING_PAGES = ["three-stage", "post-copy"] as const;
+
+/** And these with all of them. */
+const LEAVING_NONE = ["stop-and-copy", "pre-copy"] as const;
 
 /** Generation and kind of the last record in a host's journal. */
 function lastRecord(folder: string): string | undefined {
@@ -152,26 +155,58 @@ test("a guest without dirty pages is whole on the destination although the sourc
   await assertUnmoved(dest);
 });
 
-test("a destination that dies at the switchover for good leaves the guest in doubt, paused", async () => {
+for (const algorithm of LEAVING_NONE) {
+  for (const unheard of ["running", "complete"]) {
+    test(`a guest that left no page behind has moved although "${unheard}" is never heard, by ${algorithm}`, async () => {
+      await using dest = await Daemon.dest();
+      await using source = await Daemon.source(WRITER, ...MEMORY);
+      await using proxy = await Proxy.open(dest.target);
+      proxy.judge = ({ name }) => (name === unheard ? "cut" : "pass");
+      const migrationId = await source.migrate(proxy.address, { ...SLOW, algorithm });
+      assert.equal((await source.report(migrationId)).outcome, "completed");
+      assert.ok(source.phases(migrationId).includes("inDoubt"));
+      assert.deepEqual((await source.status()).guests, []);
+      await dest.guestWhere(({ state }) => state === "running");
+      await dest.progress(1000);
+      await assertUnmoved(dest);
+    });
+  }
+}
+
+test("a destination that dies as soon as it has a whole guest leaves the last copy of it in doubt, paused", async () => {
   await using dest = await Daemon.dest();
-  await using source = await halfIdleSource("--ask-for", "1");
+  await using source = await Daemon.source(WRITER, ...MEMORY, "--ask-for", "1");
   await using proxy = await Proxy.open(dest.target);
-  const { migrationId, died } = await dieAt("switchover", source, dest, proxy);
-  await assertStandsStill(source, () => source.report(migrationId));
+  const { migrationId, died } = await dieAt("complete", source, dest, proxy, "pre-copy");
   await died;
-  const report = await source.report(migrationId);
-  assert.equal(report.outcome, "inDoubt");
-  assert.equal((await source.guest()).state, "inDoubt");
-  // Only a person can know that it runs nowhere else.
-  const unsure = await source.order("resume");
-  assert.equal(unsure.code, 1);
-  assert.match(unsure.said, /is in doubt.*--in-doubt/);
-  const sure = await source.order("resume", "--in-doubt");
-  assert.equal(sure.code, 0);
-  assert.match(sure.said, /^guest \S+ \(\w+\) runs$/);
+  assert.equal((await source.report(migrationId)).outcome, "inDoubt");
+  assert.equal((await source.order("resume", "--in-doubt")).code, 0);
   await source.progress(1000);
   await assertUnmoved(source);
 });
+
+for (const algorithm of ALGORITHM_NAMES) {
+  test(`a destination that dies at the switchover for good leaves the guest in doubt, paused, by ${algorithm}`, async () => {
+    await using dest = await Daemon.dest();
+    await using source = await halfIdleSource("--ask-for", "1");
+    await using proxy = await Proxy.open(dest.target);
+    const { migrationId, died } = await dieAt("switchover", source, dest, proxy, algorithm);
+    await assertStandsStill(source, () => source.report(migrationId));
+    await died;
+    const report = await source.report(migrationId);
+    assert.equal(report.outcome, "inDoubt");
+    assert.equal((await source.guest()).state, "inDoubt");
+    // Only a person can know that it runs nowhere else.
+    const unsure = await source.order("resume");
+    assert.equal(unsure.code, 1);
+    assert.match(unsure.said, /is in doubt.*--in-doubt/);
+    const sure = await source.order("resume", "--in-doubt");
+    assert.equal(sure.code, 0);
+    assert.match(sure.said, /^guest \S+ \(\w+\) runs$/);
+    await source.progress(1000);
+    await assertUnmoved(source);
+  });
+}
 
 test("a destination that comes back never having had the guest gives it back", async () => {
   const stateDirectory = freshFolder();
@@ -366,14 +401,15 @@ test("a link that stalls for a while only delays the migration", async () => {
 });
 
 /**
- * Migrates, and the destination dies when that message is on its way: at the switchover before it has the guest, at `running` with it.
+ * Migrates, and the destination dies when that message is on its way: at the switchover before it has the guest, at `running` with it, at `complete` with all of it.
  * Resolves when the source is in doubt; `died` when the destination is gone.
  */
 async function dieAt(
-  message: "switchover" | "running",
+  message: "switchover" | "running" | "complete",
   source: Daemon,
   dest: Daemon,
   proxy: Proxy,
+  algorithm: AlgorithmName = "three-stage",
 ): Promise<{ readonly migrationId: string; readonly died: Promise<unknown> }> {
   let died: Promise<unknown> = Promise.resolve();
   proxy.judge = ({ name }) => {
@@ -381,7 +417,7 @@ async function dieAt(
     died = dest.kill();
     return "cut";
   };
-  const migrationId = await source.migrate(proxy.address);
+  const migrationId = await source.migrate(proxy.address, { algorithm });
   await source.phase("inDoubt", migrationId);
   return { migrationId, died };
 }
