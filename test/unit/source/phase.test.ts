@@ -201,10 +201,17 @@ test("a source closes a broken switchover without a word, and tells why in every
   assert.deepEqual(effects.at(-1), { type: "close", cause: earlier });
 });
 
+/** What a migration does, in order. */
 const STEPS: readonly string[] = ["copy", "pause", "sendSwitchover", "push", "release"];
 
 test("after the point of no return only a refusal gives the guest back, whatever happens", () => {
-  const events = fc.array(fc.constantFrom(...Object.values(EVENTS)), { maxLength: 40 });
+  // Else nearly every migration ends before its handover.
+  const { cancel, failed, crashed, ...forward } = EVENTS;
+  const event = fc.oneof(
+    { weight: 8, arbitrary: fc.constantFrom(...Object.values(forward)) },
+    { weight: 1, arbitrary: fc.constantFrom(cancel, failed, crashed) },
+  );
+  const events = fc.array(event, { maxLength: 120, size: "max" });
   fc.assert(
     fc.property(events, (all: readonly SourceEvent[]) => {
       let phase: SourcePhase = { name: "greeting" };
@@ -226,17 +233,14 @@ test("after the point of no return only a refusal gives the guest back, whatever
       assert.ok(count("keepGuest") + count("release") <= 1, "a guest has one fate");
       assert.equal(count("report"), phase.name === "ended" ? 1 : 0);
       // It was told to stop before it was handed over, and copied before it was told to stop.
-      assert.deepEqual(
-        done.filter((it) => STEPS.includes(it)),
-        STEPS.filter((it) => done.includes(it)),
-      );
-      // Only the last may come without the one before it, of a guest that is whole over there.
-      const missing = STEPS.findIndex((it) => !done.includes(it));
-      const after = STEPS.slice(missing + 1).filter((it) => missing >= 0 && done.includes(it));
-      if (after.length === 0) return;
-      assert.deepEqual([STEPS[missing], after], ["push", ["release"]]);
-      assert.ok(done.includes("sendRest"), "a guest was let go of that may lack pages");
+      const came = done.filter((it) => STEPS.includes(it));
+      const isUnpushed = came.includes("release") && !came.includes("push");
+      const steps = STEPS.filter((it) => !(isUnpushed && it === "push"));
+      assert.deepEqual(came, steps.slice(0, came.length));
+      if (isUnpushed)
+        assert.ok(done.includes("sendRest"), "a guest that may lack pages was let go");
     }),
+    { numRuns: 1000 },
   );
 });
 
