@@ -1,10 +1,10 @@
+import type { Report } from "../../src/protocol/report.js";
 import { type ClockGaps, clockGaps } from "./clock-gaps.js";
 import type { Figures } from "./figures.js";
 import { openLink } from "./link.js";
 import { rawPing } from "./raw-ping.js";
 import { pumpSpan } from "./raw-pump.js";
 import { migrateOnce, type Plan, repeat, type Run } from "./run.js";
-import type { Report } from "../../src/protocol/report.js";
 
 const GIB = 2 ** 30;
 /** Names of percentiles, as reports have them. */

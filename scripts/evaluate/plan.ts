@@ -80,7 +80,7 @@ export function planOf(part: Part, quick: boolean): readonly Point[] {
       );
     case "sweep":
       return (quick ? [0, 0.5, 1, 1.5] : [0, 0.25, 0.5, 0.75, 1, 1.5, 2]).map((ratio) =>
-        randomWriter((quick ? 256 : 512) * MIB, ratio),
+        randomWriter(usualBytes(quick), ratio),
       );
     case "degradation":
       return [...SERVICES, BUSY_SERVICE].map((guest) => ({
@@ -96,7 +96,7 @@ export function planOf(part: Part, quick: boolean): readonly Point[] {
         { part, ...REWRITER(quick), ways: [SHIPPED, NO_DEFERRAL, NO_UNCHANGED_CHECK] },
         // Writes whole pages, of which no delta is worth sending: what it rewrites is deferred.
         {
-          ...memtester((quick ? 256 : 512) * MIB, MIDDLE_RATIO),
+          ...memtester(usualBytes(quick), MIDDLE_RATIO),
           part,
           ways: [SHIPPED, NO_DEFERRAL, NO_DELTAS],
         },
@@ -108,6 +108,11 @@ export function planOf(part: Part, quick: boolean): readonly Point[] {
         },
       ];
   }
+}
+
+/** Memory of every guest but those of the figures. */
+function usualBytes(quick: boolean): number {
+  return (quick ? 256 : 512) * MIB;
 }
 
 function pagesPerSecond(ratio: number): string {
@@ -152,7 +157,7 @@ type Service = Omit<Point, "part" | "ways">;
 
 function service(name: string, guest: string, settings: Point["settings"]) {
   return (quick: boolean): Service => {
-    const memoryBytes = (quick ? 256 : 512) * MIB;
+    const memoryBytes = usualBytes(quick);
     return { name, memoryBytes, ratio: null, guest, settings, vcpuCount: 1, roundTripMs: 0 };
   };
 }

@@ -20,7 +20,7 @@ export type SourcePhase =
   | { readonly name: "keeping"; readonly outcome: Outcome; readonly cause: Failure }
   /** Stage two: handed over, not yet confirmed. `isWhole`, here and below: the destination had every page before. */
   | { readonly name: "switchingOver"; readonly isWhole: boolean }
-  /** The connection broke after the handover: nobody here knows who has the guest, so it stays paused. */
+  /** The destination was lost after the handover: nobody here knows who has the guest, so it stays paused. */
   | { readonly name: "inDoubt"; readonly cause: Failure; readonly isWhole: boolean }
   /** Stage three: the guest runs at the destination, which may lack pages if it is not whole. */
   | { readonly name: "draining"; readonly isWhole: boolean }
@@ -293,7 +293,7 @@ export function tell(phase: SourcePhase): string {
     case "switchingOver":
       return "handing over CPU state and the bitmap of dirty pages";
     case "inDoubt":
-      return `in doubt: the connection broke after the handover, so the guest stays paused here until the destination says who has it (${describe(phase.cause)})`;
+      return `in doubt: the destination was lost after the handover, so the guest stays paused here until it says who has it (${describe(phase.cause)})`;
     case "draining":
       return "the guest runs on the destination; pushing its dirty pages";
     case "observing":
